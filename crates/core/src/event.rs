@@ -1,0 +1,178 @@
+//! What happened. Renderers, the event stream and metrics consume nothing else.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{ClaimId, ErrorReport, HourlyPrice, Life, NodeId, Operation};
+
+/// Something that happened, with its time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// Number in the journal, growing; 0 before it is stored.
+    pub sequence: i64,
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub what: EventKind,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum EventKind {
+    /// The world was looked at.
+    Observed {
+        /// Nodes the clouds showed.
+        nodes: usize,
+        /// Places that could not be looked at: `provider/region: why`.
+        gaps: Vec<String>,
+    },
+    /// A plan was made.
+    Planned {
+        /// Number of steps.
+        steps: usize,
+        /// Number of things withheld.
+        withheld: usize,
+    },
+    /// Machines are about to be asked for.
+    ClaimOpened {
+        /// Which claim.
+        claim: ClaimId,
+        /// Which attempt.
+        attempt: u32,
+        /// For which pool.
+        pool: String,
+        /// How many machines.
+        count: u32,
+        /// Where: the label of the offer.
+        offer: String,
+        /// At what price each.
+        price: Option<HourlyPrice>,
+        /// Why.
+        reason: String,
+    },
+    /// The cloud gave machines.
+    ClaimFulfilled {
+        /// Which claim.
+        claim: ClaimId,
+        /// Which attempt.
+        attempt: u32,
+        /// How many came.
+        count: usize,
+        /// Why fewer than asked for.
+        shortfall: Option<ErrorReport>,
+    },
+    /// The cloud refused.
+    ClaimRefused {
+        /// Which claim.
+        claim: ClaimId,
+        /// Which attempt.
+        attempt: u32,
+        /// Its answer.
+        error: ErrorReport,
+    },
+    /// Nobody knows yet what became of a request; it will be repeated.
+    ClaimUncertain {
+        /// Which claim.
+        claim: ClaimId,
+        /// Which attempt.
+        attempt: u32,
+        /// What was seen.
+        error: ErrorReport,
+    },
+    /// A node moved on in its life.
+    NodeChanged {
+        /// Which node.
+        node: NodeId,
+        /// Its name.
+        name: String,
+        /// From where; absent for a new record.
+        from: Option<Life>,
+        /// To where.
+        to: Life,
+        /// Why.
+        reason: String,
+    },
+    /// A step could not be done.
+    StepFailed {
+        /// The step in words.
+        step: String,
+        /// Which node, if it is about one.
+        node: Option<NodeId>,
+        /// Why.
+        error: ErrorReport,
+    },
+    /// A call was tried again.
+    Retried {
+        /// Provider.
+        provider: String,
+        /// Which call.
+        operation: Operation,
+        /// After how long, in milliseconds.
+        after_ms: u64,
+        /// Why.
+        error: ErrorReport,
+    },
+    /// An offer is taken for sold out for a while.
+    CapacityMarked {
+        /// What is marked, in words.
+        place: String,
+        /// Until when.
+        until: Timestamp,
+        /// Why.
+        error: ErrorReport,
+    },
+    /// A circuit breaker opened or closed.
+    BreakerChanged {
+        /// Provider.
+        provider: String,
+        /// Whether it is open now: calls are refused.
+        open: bool,
+        /// Why.
+        reason: String,
+    },
+    /// Something was not done, because the cloud did not answer fully.
+    Withheld {
+        /// What it is about.
+        subject: String,
+        /// What would have been done.
+        what: String,
+        /// Why not.
+        reason: String,
+    },
+    /// A plan that removes too much was not executed.
+    Braked {
+        /// Why, in words.
+        reason: String,
+    },
+}
+
+impl EventKind {
+    /// The node that it is about.
+    pub fn node(&self) -> Option<&NodeId> {
+        match self {
+            Self::NodeChanged { node, .. } => Some(node),
+            Self::StepFailed { node, .. } => node.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// The stable name used in JSON.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Observed { .. } => "observed",
+            Self::Planned { .. } => "planned",
+            Self::ClaimOpened { .. } => "claim-opened",
+            Self::ClaimFulfilled { .. } => "claim-fulfilled",
+            Self::ClaimRefused { .. } => "claim-refused",
+            Self::ClaimUncertain { .. } => "claim-uncertain",
+            Self::NodeChanged { .. } => "node-changed",
+            Self::StepFailed { .. } => "step-failed",
+            Self::Retried { .. } => "retried",
+            Self::CapacityMarked { .. } => "capacity-marked",
+            Self::BreakerChanged { .. } => "breaker-changed",
+            Self::Withheld { .. } => "withheld",
+            Self::Braked { .. } => "braked",
+        }
+    }
+}

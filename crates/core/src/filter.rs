@@ -1,0 +1,183 @@
+//! The one query language: `pool=web,region=eu-*,state!=gone,label.team=ml|infra`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::{Error, Kind, Result};
+
+/// Terms joined by commas, all of which must hold.
+///
+/// A term is `key=value` or `key!=value`. A value may hold `*` for any text and several
+/// alternatives joined by `|`. A key that a node lacks compares as the empty text. See
+/// `NodeRecord::property` for the keys.
+///
+/// ```
+/// use fleetwright_core::Filter;
+///
+/// let filter: Filter = "pool=web,region=eu-*|us-*".parse().unwrap();
+/// assert!(filter.matches(&|key| match key {
+///     "pool" => Some("web"),
+///     "region" => Some("eu-west-1"),
+///     _ => None,
+/// }));
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    terms: Vec<Term>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Term {
+    key: String,
+    negated: bool,
+    patterns: Vec<String>,
+}
+
+const KEYS: [&str; 9] = [
+    "id", "name", "pool", "provider", "region", "zone", "type", "market", "state",
+];
+
+impl Filter {
+    /// Whether something with these properties is selected. An empty filter selects everything.
+    pub fn matches(&self, property: &dyn Fn(&str) -> Option<&str>) -> bool {
+        self.terms.iter().all(|term| {
+            let value = property(&term.key).unwrap_or("");
+            term.patterns.iter().any(|pattern| glob(pattern, value)) != term.negated
+        })
+    }
+
+    /// Whether it selects everything.
+    pub fn is_empty(&self) -> bool {
+        self.terms.is_empty()
+    }
+
+    /// Whether the filter speaks about this key.
+    pub fn mentions(&self, key: &str) -> bool {
+        self.terms.iter().any(|term| term.key == key)
+    }
+}
+
+/// Whether `text` matches `pattern`, in which `*` stands for any text.
+fn glob(pattern: &str, text: &str) -> bool {
+    let Some((head, rest)) = pattern.split_once('*') else {
+        return pattern == text;
+    };
+    let Some(mut text) = text.strip_prefix(head) else {
+        return false;
+    };
+    let mut parts: Vec<&str> = rest.split('*').collect();
+    let tail = parts.pop().unwrap_or("");
+    for part in parts {
+        match text.find(part) {
+            Some(at) => text = &text[at + part.len()..],
+            None => return false,
+        }
+    }
+    text.ends_with(tail)
+}
+
+impl FromStr for Filter {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let mut terms = Vec::new();
+        for part in text
+            .split(',')
+            .map(str::trim)
+            .filter(|part| !part.is_empty())
+        {
+            let (key, value) = part.split_once('=').ok_or_else(|| {
+                Error::new(Kind::Invalid, format!("`{part}` is not a filter term"))
+                    .with_hint("write `key=value` or `key!=value`, joined by commas")
+            })?;
+            let (key, negated) = key
+                .strip_suffix('!')
+                .map_or((key, false), |key| (key, true));
+            let key = key.trim();
+            if !KEYS.contains(&key) && key.strip_prefix("label.").is_none_or(str::is_empty) {
+                return Err(
+                    Error::new(Kind::Invalid, format!("`{key}` is not a filter key"))
+                        .with_hint(format!("known keys: {}, label.<key>", KEYS.join(", "))),
+                );
+            }
+            let patterns = value
+                .split('|')
+                .map(|pattern| pattern.trim().to_owned())
+                .collect();
+            terms.push(Term {
+                key: key.to_owned(),
+                negated,
+                patterns,
+            });
+        }
+        Ok(Self { terms })
+    }
+}
+
+impl fmt::Display for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, term) in self.terms.iter().enumerate() {
+            let comma = if at == 0 { "" } else { "," };
+            let not = if term.negated { "!" } else { "" };
+            write!(f, "{comma}{}{not}={}", term.key, term.patterns.join("|"))?;
+        }
+        Ok(())
+    }
+}
+
+impl Serialize for Filter {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Filter {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn web(key: &str) -> Option<&str> {
+        match key {
+            "pool" => Some("web"),
+            "region" => Some("eu-west-1"),
+            "label.team" => Some("ml"),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn terms_globs_alternatives_and_negation() {
+        for (text, expected) in [
+            ("", true),
+            ("pool=web", true),
+            ("pool=w*", true),
+            ("pool!=web", false),
+            ("region=us-*|eu-*", true),
+            ("region=*west*1", true),
+            ("region=*east*", false),
+            ("pool=web, label.team=ml", true),
+            ("zone=", true),
+            ("zone!=", false),
+        ] {
+            let filter: Filter = text.parse().unwrap();
+            assert_eq!(filter.matches(&web), expected, "{text}");
+            assert_eq!(filter.to_string().parse::<Filter>().unwrap(), filter);
+        }
+    }
+
+    #[test]
+    fn a_wrong_key_is_an_error_that_lists_the_known_ones() {
+        let error = "color=red".parse::<Filter>().unwrap_err();
+        assert!(error.hint().unwrap().contains("pool"));
+        assert!("web".parse::<Filter>().is_err());
+    }
+}

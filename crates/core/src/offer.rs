@@ -1,0 +1,174 @@
+//! What can be bought and what is wanted.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{HourlyPrice, Market};
+
+/// A kind of machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstanceType {
+    /// The provider's name.
+    pub name: String,
+    /// Virtual CPUs.
+    pub vcpus: u32,
+    /// Memory, in MiB.
+    pub memory_mib: u64,
+    /// CPU architecture: `x86_64`, `arm64`.
+    pub architecture: String,
+    /// Number of GPUs.
+    pub gpus: u32,
+    /// GPU model, in the provider's words.
+    pub gpu_model: Option<String>,
+    /// Memory of one GPU, in MiB.
+    pub gpu_memory_mib: Option<u64>,
+}
+
+/// What a machine must have. Empty requirements are met by every type.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Requirements {
+    /// Fewest virtual CPUs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vcpus: Option<u32>,
+    /// Least memory, in MiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_mib: Option<u64>,
+    /// Fewest GPUs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gpus: Option<u32>,
+    /// GPU model: matches without regard to case, as a part of the provider's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gpu_model: Option<String>,
+    /// Least memory of one GPU, in MiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gpu_memory_mib: Option<u64>,
+    /// CPU architecture.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub architecture: Option<String>,
+}
+
+impl Requirements {
+    /// The first thing this type lacks, in words; `None` if it has everything.
+    pub fn unmet_by(&self, instance_type: &InstanceType) -> Option<String> {
+        let t = instance_type;
+        if let Some(want) = self.vcpus.filter(|want| t.vcpus < *want) {
+            return Some(format!("{} vCPUs, {want} wanted", t.vcpus));
+        }
+        if let Some(want) = self.memory_mib.filter(|want| t.memory_mib < *want) {
+            return Some(format!("{} MiB of memory, {want} wanted", t.memory_mib));
+        }
+        if let Some(want) = self.gpus.filter(|want| t.gpus < *want) {
+            return Some(format!("{} GPUs, {want} wanted", t.gpus));
+        }
+        if let Some(want) = &self.gpu_model {
+            let has = t.gpu_model.as_deref().unwrap_or("no GPU");
+            if !has.to_lowercase().contains(&want.to_lowercase()) {
+                return Some(format!("GPU is {has}, {want} wanted"));
+            }
+        }
+        if let Some(want) = self.gpu_memory_mib {
+            let has = t.gpu_memory_mib.unwrap_or(0);
+            if has < want {
+                return Some(format!("{has} MiB per GPU, {want} wanted"));
+            }
+        }
+        if let Some(want) = self
+            .architecture
+            .as_ref()
+            .filter(|want| **want != t.architecture)
+        {
+            return Some(format!("architecture {}, {want} wanted", t.architecture));
+        }
+        None
+    }
+}
+
+/// Whether a type can be had at the moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "kebab-case")]
+pub enum Availability {
+    /// Nobody has said.
+    #[default]
+    Unknown,
+    /// The provider says so.
+    Available,
+    /// The provider says no, or refused lately.
+    SoldOut {
+        /// Until when we believe it; absent: until the provider says otherwise.
+        until: Option<Timestamp>,
+    },
+}
+
+/// A type × place × market × price that a machine can be asked for with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offer {
+    /// Name of the provider in the configuration.
+    pub provider: String,
+    /// Region.
+    pub region: String,
+    /// Zone; absent: the provider chooses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
+    /// Name of the instance type.
+    pub instance_type: String,
+    /// On-demand or spot.
+    pub market: Market,
+    /// The price; absent if unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<HourlyPrice>,
+    /// Whether it can be had.
+    #[serde(default)]
+    pub availability: Availability,
+    /// Why it stands where it stands among its rivals.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+}
+
+impl Offer {
+    /// `provider/region[/zone] type market`, for messages.
+    pub fn label(&self) -> String {
+        let zone = self
+            .zone
+            .as_ref()
+            .map(|zone| format!("/{zone}"))
+            .unwrap_or_default();
+        format!(
+            "{}/{}{zone} {} {}",
+            self.provider, self.region, self.instance_type, self.market
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requirements_name_the_first_thing_that_is_missing() {
+        let h100 = InstanceType {
+            name: "gpu-8".into(),
+            vcpus: 96,
+            memory_mib: 1 << 20,
+            architecture: "x86_64".into(),
+            gpus: 8,
+            gpu_model: Some("NVIDIA H100".into()),
+            gpu_memory_mib: Some(81_920),
+        };
+        let want = Requirements {
+            gpus: Some(8),
+            gpu_model: Some("h100".into()),
+            gpu_memory_mib: Some(80_000),
+            ..Requirements::default()
+        };
+        assert_eq!(want.unmet_by(&h100), None);
+        let cpu = InstanceType {
+            gpus: 0,
+            gpu_model: None,
+            gpu_memory_mib: None,
+            ..h100
+        };
+        assert_eq!(want.unmet_by(&cpu).as_deref(), Some("0 GPUs, 8 wanted"));
+    }
+}
