@@ -53,7 +53,7 @@ impl Command {
         Self {
             line: line.into(),
             stdin: Vec::new(),
-            timeout: Duration::from_secs(600),
+            timeout: Duration::from_mins(10),
             keep: 1 << 20,
         }
     }
