@@ -1,0 +1,125 @@
+//! `cargo xtask test`: the peers, then every test, then what ran and what did not.
+
+use std::process::{Command, ExitCode};
+
+use fleetwright_core::{Error, Kind, Result};
+
+use crate::peers::{self, Ensured, Peer};
+use crate::workspace::{Workspace, output};
+
+/// Runs everything. Ends with failure if any part failed, after all parts have run.
+pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
+    let peers = peers::ensure_all();
+    let mut parts = vec![part(&peers, suite(workspace, args))?];
+    // Filters are those of the suite; documentation tests know others.
+    if args.is_empty() {
+        let docs = workspace.cargo(["test", "--doc", "--workspace", "--no-fail-fast"]);
+        parts.push(part(&peers, docs)?);
+    }
+    print!("{}", summary(&parts, &peers, args.is_empty()));
+    let passed = parts.iter().all(|part| part.passed);
+    Ok(if passed {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// One command of the run and whether it succeeded.
+#[derive(Debug)]
+struct Part {
+    shown: String,
+    passed: bool,
+}
+
+/// The command that runs all but documentation tests.
+fn suite(workspace: &Workspace, args: &[String]) -> Command {
+    let has_nextest = output(&mut workspace.cargo(["nextest", "--version"])).is_ok();
+    let fixed: &[&str] = if has_nextest {
+        &["nextest", "run", "--workspace", "--no-fail-fast"]
+    } else {
+        &["test", "--workspace", "--tests", "--no-fail-fast"]
+    };
+    let mut command = workspace.cargo(fixed);
+    command.args(args);
+    command
+}
+
+fn part(peers: &[Ensured], mut command: Command) -> Result<Part> {
+    for ensured in peers {
+        if let Peer::Ready { env } = &ensured.peer {
+            command.envs(env.iter().map(|(name, value)| (name, value)));
+        }
+    }
+    let words: Vec<_> = command
+        .get_args()
+        .map(|arg| arg.to_string_lossy())
+        .collect();
+    let shown = format!("cargo {}", words.join(" "));
+    println!("tests: {shown}");
+    let status = command.status().map_err(|e| {
+        Error::new(Kind::NotFound, format!("cannot start `{shown}`")).with_source(e)
+    })?;
+    Ok(Part {
+        shown,
+        passed: status.success(),
+    })
+}
+
+/// What ran, with which peers, and what did not run and why.
+fn summary(parts: &[Part], peers: &[Ensured], everything: bool) -> String {
+    let mut lines = vec![String::new(), "summary".to_owned()];
+    for part in parts {
+        let word = if part.passed { "passed" } else { "FAILED" };
+        lines.push(format!("  {word}   {}", part.shown));
+    }
+    if !everything {
+        lines.push("  not run  documentation tests: a filter was given".to_owned());
+    }
+    for ensured in peers {
+        lines.push(match &ensured.peer {
+            Peer::Ready { .. } => format!("  peer     {}", ensured.name),
+            Peer::Skipped { why } => format!("  SKIPPED  {}: {why}", ensured.name),
+        });
+    }
+    let skipped = peers
+        .iter()
+        .filter(|ensured| matches!(ensured.peer, Peer::Skipped { .. }))
+        .count();
+    lines.push(format!(
+        "  {} of {} peers ran, {skipped} skipped",
+        peers.len() - skipped,
+        peers.len()
+    ));
+    lines.join("\n") + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_summary_counts_peers_and_gives_reasons() {
+        let parts = [Part {
+            shown: "cargo test".into(),
+            passed: false,
+        }];
+        let peers = [
+            Ensured {
+                name: "openssh",
+                peer: Peer::Ready { env: vec![] },
+            },
+            Ensured {
+                name: "other",
+                peer: Peer::Skipped {
+                    why: "no apt".into(),
+                },
+            },
+        ];
+        let text = summary(&parts, &peers, false);
+        let expected = "\nsummary\n  FAILED   cargo test\n  not run  documentation tests: a filter \
+                        was given\n  peer     openssh\n  SKIPPED  other: no apt\n  1 of 2 peers \
+                        ran, 1 skipped\n";
+        assert_eq!(text, expected);
+    }
+}
