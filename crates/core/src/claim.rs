@@ -67,8 +67,8 @@ pub struct Claim {
     pub state: ClaimState,
     /// When it was written.
     pub made_at: Timestamp,
-    /// When the request was last about to be sent. A claim without it was never sent.
-    pub sent_at: Option<Timestamp>,
+    /// When the request was last about to be sent: written before each try.
+    pub sent_at: Timestamp,
     /// When it left the state `Open`.
     pub closed_at: Option<Timestamp>,
 }

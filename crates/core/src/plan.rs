@@ -131,9 +131,9 @@ pub enum Action {
 }
 
 impl Action {
-    /// Whether it removes a machine.
+    /// Whether it removes a machine or takes it out of service.
     pub const fn is_destructive(&self) -> bool {
-        matches!(self, Self::Delete { .. })
+        matches!(self, Self::Delete { .. } | Self::Drain { .. })
     }
 
     /// The provider that it touches; `None` if it only touches the journal.

@@ -41,9 +41,6 @@ pub struct Pool {
     /// A load balancer that Ready nodes are registered with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub balancer: Option<String>,
-    /// What happens to a node whose boot script failed.
-    #[serde(default)]
-    pub keep_failed: bool,
     /// Time limits.
     #[serde(default)]
     pub limits: Limits,
