@@ -1,0 +1,223 @@
+//! Catalog, quotas, balancers, DNS and interruptions of the cloud in memory.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use fleetwright_conformance::Point;
+use fleetwright_core::ability::{
+    Balancer, DnsRecord, Interruption, Member, MemberHealth, Offering, Quota, RecordKind,
+};
+use fleetwright_core::{
+    Availability, Balancers, Catalog, Dns, Error, HourlyPrice, InstanceType, Interruptions, Kind,
+    Market, NodeId, NodeState, Operation, Quotas, Result,
+};
+use tokio::time::{Instant, sleep};
+
+use super::provider::Memory;
+use super::world::{Flaw, MemberState, REGIONS, STEP, TYPES};
+
+const BALANCER: &str = "front";
+const DNS_ZONE: &str = "example.org";
+const DRAIN: Duration = Duration::from_secs(2);
+
+impl Memory {
+    /// What every call of an ability goes through.
+    pub(crate) async fn call(&self, operation: Operation) -> Result<()> {
+        sleep(STEP).await;
+        self.trip(operation, Point::Before, REGIONS[0])
+    }
+}
+
+fn missing(what: &str, name: &str) -> Error {
+    Error::new(Kind::NotFound, format!("there is no {what} `{name}`"))
+}
+
+#[async_trait]
+impl Catalog for Memory {
+    async fn instance_types(&self) -> Result<Vec<InstanceType>> {
+        self.call(Operation::Catalog).await?;
+        let flawed = self.world().flaw == Some(Flaw::GivesGpusWithoutModel);
+        let small = InstanceType {
+            name: TYPES[0].to_owned(),
+            vcpus: 1,
+            memory_mib: 1_024,
+            architecture: "x86_64".to_owned(),
+            gpus: 0,
+            gpu_model: None,
+            gpu_memory_mib: None,
+        };
+        let gpu = InstanceType {
+            name: TYPES[1].to_owned(),
+            gpus: 1,
+            gpu_model: (!flawed).then(|| "Abacus 9".to_owned()),
+            gpu_memory_mib: Some(8_192),
+            ..small.clone()
+        };
+        Ok(vec![small, gpu])
+    }
+
+    async fn offerings(&self) -> Result<Vec<Offering>> {
+        self.call(Operation::Catalog).await?;
+        Ok(TYPES
+            .iter()
+            .flat_map(|name| REGIONS.iter().map(move |region| (name, region)))
+            .map(|(name, region)| Offering {
+                instance_type: (*name).to_owned(),
+                region: (*region).to_owned(),
+                zone: None,
+                market: Market::OnDemand,
+                price: Some(HourlyPrice::usd_micros(1)),
+                availability: Availability::Available,
+            })
+            .collect())
+    }
+}
+
+#[async_trait]
+impl Quotas for Memory {
+    async fn quotas(&self) -> Result<Vec<Quota>> {
+        self.call(Operation::Catalog).await?;
+        let used = self.world().machines.iter().filter(|m| !m.is_gone()).count();
+        Ok(vec![Quota {
+            name: "machines".to_owned(),
+            region: None,
+            limit: 1_000,
+            used: u64::try_from(used).ok(),
+            unit: "nodes".to_owned(),
+        }])
+    }
+}
+
+#[async_trait]
+impl Balancers for Memory {
+    async fn list_balancers(&self) -> Result<Vec<Balancer>> {
+        self.call(Operation::Read).await?;
+        Ok(vec![Balancer {
+            name: BALANCER.to_owned(),
+            region: None,
+            address: None,
+        }])
+    }
+
+    async fn members(&self, balancer: &str) -> Result<Vec<Member>> {
+        self.call(Operation::Read).await?;
+        if balancer != BALANCER {
+            return Err(missing("balancer", balancer));
+        }
+        let now = Instant::now();
+        let mut world = self.world();
+        world
+            .balancer
+            .retain(|member| member.leaves_at.is_none_or(|at| at > now));
+        let flaw = world.flaw;
+        Ok(world
+            .balancer
+            .iter()
+            .map(|member| {
+                let running = world
+                    .machine(&member.node)
+                    .is_some_and(|m| m.state(flaw) == NodeState::Running);
+                let health = if member.leaves_at.is_some() {
+                    MemberHealth::Draining
+                } else if member.since + Duration::from_secs(1) > now {
+                    MemberHealth::Initial
+                } else if running {
+                    MemberHealth::Healthy
+                } else {
+                    MemberHealth::Unhealthy
+                };
+                Member {
+                    node: member.node.clone(),
+                    health,
+                }
+            })
+            .collect())
+    }
+
+    async fn register(&self, balancer: &str, node: &NodeId) -> Result<()> {
+        self.call(Operation::Change).await?;
+        if balancer != BALANCER {
+            return Err(missing("balancer", balancer));
+        }
+        let mut world = self.world();
+        if !world.balancer.iter().any(|member| member.node == *node) {
+            world.balancer.push(MemberState {
+                node: node.clone(),
+                since: Instant::now(),
+                leaves_at: None,
+            });
+        }
+        Ok(())
+    }
+
+    async fn deregister(&self, balancer: &str, node: &NodeId) -> Result<()> {
+        self.call(Operation::Change).await?;
+        if balancer != BALANCER {
+            return Err(missing("balancer", balancer));
+        }
+        let mut world = self.world();
+        let never = world.flaw == Some(Flaw::NeverDrains);
+        for member in world.balancer.iter_mut().filter(|m| m.node == *node) {
+            if !never {
+                member.leaves_at.get_or_insert(Instant::now() + DRAIN);
+            }
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Dns for Memory {
+    async fn list_zones(&self) -> Result<Vec<String>> {
+        self.call(Operation::Read).await?;
+        Ok(vec![DNS_ZONE.to_owned()])
+    }
+
+    async fn list_records(&self, zone: &str) -> Result<Vec<DnsRecord>> {
+        self.call(Operation::Read).await?;
+        if zone != DNS_ZONE {
+            return Err(missing("zone", zone));
+        }
+        Ok(self.world().records.clone())
+    }
+
+    async fn upsert(&self, zone: &str, record: &DnsRecord) -> Result<()> {
+        self.call(Operation::Change).await?;
+        if zone != DNS_ZONE {
+            return Err(missing("zone", zone));
+        }
+        if record.values.is_empty() {
+            return Err(Error::new(Kind::Invalid, "a record has at least one value"));
+        }
+        let mut world = self.world();
+        let mut record = record.clone();
+        let same = |other: &DnsRecord| (&other.name, other.kind) == (&record.name, record.kind);
+        let old = world.records.iter().position(same);
+        if let Some(old) = old.map(|at| world.records.remove(at))
+            && world.flaw == Some(Flaw::AppendsDnsValues)
+        {
+            record.values.extend(old.values);
+        }
+        world.records.push(record);
+        Ok(())
+    }
+
+    async fn remove(&self, zone: &str, name: &str, kind: RecordKind) -> Result<()> {
+        self.call(Operation::Change).await?;
+        if zone != DNS_ZONE {
+            return Err(missing("zone", zone));
+        }
+        self.world()
+            .records
+            .retain(|record| record.name != name || record.kind != kind);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Interruptions for Memory {
+    async fn pending(&self) -> Result<Vec<Interruption>> {
+        self.call(Operation::Read).await?;
+        Ok(self.world().notices.clone())
+    }
+}
