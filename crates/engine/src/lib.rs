@@ -1,1 +1,38 @@
-//! Placeholder.
+//! The one path by which nodes are made and removed: observe → plan → execute.
+//!
+//! ```text
+//!   providers ──► observe ──► plan (pure) ──► execute ──► journal, events
+//!       ▲                                        │
+//!       └────────────── guard ◄──────────────────┘
+//! ```
+//!
+//! [`Engine`] ties the parts together. [`Guarded`] wraps each provider with the one place that
+//! retries. Planning ([`plan`]) and selection ([`select_offers`]) are pure functions: the same
+//! observation gives the same plan.
+
+mod audit;
+mod clock;
+mod converge;
+mod engine;
+mod execute;
+mod fleet;
+mod guard;
+mod life;
+mod observe;
+mod plan;
+mod recorder;
+mod resolve;
+mod select;
+
+pub use audit::{Audit, Duplicate, Surplus};
+pub use clock::SystemClock;
+pub use converge::{Approval, ConvergeOptions, Outcome, PoolStatus, Standing};
+pub use engine::Engine;
+pub use execute::Executed;
+pub use fleet::{Fleet, Safety};
+pub use guard::{Guarded, Policy};
+pub use life::{Evidence, advance};
+pub use observe::{CatalogView, Observation, Seen};
+pub use plan::{PlanOptions, pick_surplus, plan};
+pub use recorder::{Listener, Recorder};
+pub use select::{Exclusion, Selection, select_offers};

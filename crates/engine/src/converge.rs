@@ -1,0 +1,446 @@
+//! The loop: look, plan, execute, until the fleet is what it should be.
+//!
+//! One process at a time holds the lease of the fleet. Nothing in here is retried: the next look at
+//! the world is the retry.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use fleetwright_core::{
+    Action, Brake, Error, EventKind, Kind, Life, NodeId, Plan, Purpose, Remedy, Result,
+};
+use fleetwright_store::Lease;
+use serde::Serialize;
+
+use crate::engine::Look;
+use crate::execute::Failure;
+use crate::life::elapsed;
+use crate::{Engine, Executed, Observation, PlanOptions, plan};
+
+/// The lease that whoever changes the fleet holds.
+const LEASE: &str = "reconcile";
+/// How long the lease is good for without being renewed.
+const LEASE_TTL: Duration = Duration::from_mins(2);
+/// First pause between two looks while nodes come up; grows by half each time.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Longest pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// What a run may do.
+#[derive(Debug, Clone)]
+pub struct ConvergeOptions {
+    /// What is to be reached.
+    pub purpose: Purpose,
+    /// How long to wait for it.
+    pub deadline: Duration,
+    /// Which removals were agreed to.
+    pub approval: Approval,
+    /// What plans may contain.
+    pub plan: PlanOptions,
+    /// Who holds the lease, for whoever finds it taken: program, process, host.
+    pub holder: String,
+}
+
+/// Which removals were agreed to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Approval {
+    /// Whatever a plan says, within the safety brake.
+    Everything,
+    /// Only these nodes. Another removal ends the run with [`Standing::NeedsApproval`].
+    Only(BTreeSet<NodeId>),
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Where the fleet stands.
+    pub standing: Standing,
+    /// The last look at the world.
+    pub observation: Observation,
+    /// What was done in all.
+    pub executed: Executed,
+    /// The last plan; what it withheld says what is missing.
+    pub plan: Plan,
+}
+
+/// Where the fleet stands at the end of a run.
+#[derive(Debug)]
+pub enum Standing {
+    /// What was to be reached is reached.
+    Reached,
+    /// Not all of it, for the reasons in the plan's withheld steps and in the failures.
+    Incomplete,
+    /// The time is over and nodes are still on their way.
+    TimedOut,
+    /// A step failed in a way that waiting does not mend. It is the last of the failures.
+    Failed,
+    /// The plan removes more than it may: nothing of it was done.
+    Braked(Brake),
+    /// The plan removes nodes that nobody has agreed to: nothing of it was done.
+    NeedsApproval,
+}
+
+/// Where a pool stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct PoolStatus {
+    /// Name.
+    pub name: String,
+    /// Nodes wanted; 0 for a pool that is not in the configuration.
+    pub desired: u32,
+    /// Up and wanted.
+    pub ready: usize,
+    /// On the way up.
+    pub starting: usize,
+    /// Failed and not removed yet.
+    pub failed: usize,
+    /// On the way out.
+    pub leaving: usize,
+    /// Asked for without an answer so far.
+    pub pending: u32,
+    /// Up or on the way up, made from an older definition of the pool.
+    pub outdated: usize,
+}
+
+impl Engine {
+    /// Brings the fleet to what is wanted and waits until it is there.
+    ///
+    /// # Errors
+    /// `Conflict` if another process holds the lease; errors of the journal. Everything else is an
+    /// [`Outcome`].
+    pub async fn converge(&self, options: &ConvergeOptions) -> Result<Outcome> {
+        let lease = self.lease(&options.holder).await?;
+        let outcome = self.run(&lease, options, None).await;
+        self.recorder.flush().await?;
+        self.store.release(lease).await?;
+        outcome
+    }
+
+    /// Executes a plan that was made before, if the world is still the one it was made for, and
+    /// waits for what it began.
+    ///
+    /// # Errors
+    /// `Conflict` if the plan is stale; otherwise as [`converge`](Self::converge).
+    pub async fn apply(&self, stored: &Plan, options: &ConvergeOptions) -> Result<Outcome> {
+        if stored.fleet != self.fleet.name {
+            return Err(Error::new(
+                Kind::Conflict,
+                format!(
+                    "the plan is for fleet `{}`, not `{}`",
+                    stored.fleet, self.fleet.name
+                ),
+            ));
+        }
+        let lease = self.lease(&options.holder).await?;
+        let outcome = self.run(&lease, options, Some(stored)).await;
+        self.recorder.flush().await?;
+        self.store.release(lease).await?;
+        outcome
+    }
+
+    /// Looks and plans without holding the lease and without changing anything.
+    pub async fn plan(
+        &self,
+        purpose: Purpose,
+        options: &PlanOptions,
+    ) -> Result<(Plan, Observation)> {
+        let observation = self.observe().await?;
+        self.recorder.flush().await?;
+        Ok((
+            plan(&self.fleet, &observation, purpose, options),
+            observation,
+        ))
+    }
+
+    async fn lease(&self, holder: &str) -> Result<Lease> {
+        self.store
+            .acquire(LEASE, holder, self.clock.now(), LEASE_TTL)
+            .await
+    }
+
+    async fn run(
+        &self,
+        lease: &Lease,
+        options: &ConvergeOptions,
+        stored: Option<&Plan>,
+    ) -> Result<Outcome> {
+        let started = self.clock.now();
+        let mut executed = Executed::default();
+        let mut pause = PAUSE;
+        let mut first = true;
+        let mut seen_gaps: Vec<String> = Vec::new();
+        loop {
+            self.store.renew(lease, self.clock.now(), LEASE_TTL).await?;
+            let look = self.look().await?;
+            self.commit(lease, &look).await?;
+            let Look { observation, .. } = look;
+            let gaps = observation.gaps();
+            if first || gaps != seen_gaps {
+                let nodes = observation.nodes().count();
+                self.recorder.note(EventKind::Observed {
+                    nodes,
+                    gaps: gaps.clone(),
+                });
+                seen_gaps = gaps;
+            }
+            let mut next = plan(
+                &self.fleet,
+                &observation,
+                options.purpose.clone(),
+                &options.plan,
+            );
+            if let Some(stored) = stored {
+                if first {
+                    check_fresh(stored, &next)?;
+                    next = stored.clone();
+                } else {
+                    next.steps
+                        .retain(|step| follows_up(&step.action, &observation));
+                    next.brake = None;
+                }
+            }
+            if first {
+                self.note_plan(&next);
+            }
+            first = false;
+            let end = |standing, executed, plan, observation| {
+                Ok(Outcome {
+                    standing,
+                    observation,
+                    executed,
+                    plan,
+                })
+            };
+            if let Some(brake) = next.brake.clone() {
+                self.recorder.note(EventKind::Braked {
+                    reason: brake.to_string(),
+                });
+                return end(Standing::Braked(brake), executed, next, observation);
+            }
+            if !options.approval.covers(&next) {
+                return end(Standing::NeedsApproval, executed, next, observation);
+            }
+            let now = self.clock.now();
+            if next.steps.is_empty() {
+                let waiting = self.waits_for(&observation, options);
+                if waiting.is_empty() {
+                    let standing = self.standing(&observation, &next, options);
+                    return end(standing, executed, next, observation);
+                }
+            }
+            if elapsed(started, now) >= options.deadline {
+                return end(Standing::TimedOut, executed, next, observation);
+            }
+            if next.steps.is_empty() {
+                self.clock.sleep(pause).await;
+                pause = (pause * 3 / 2).min(LONGEST_PAUSE);
+                continue;
+            }
+            let step = self.execute(lease, &next, &observation).await?;
+            let hopeless = step.failures.iter().any(Failure::is_hopeless);
+            let progress = step.has_changes();
+            executed.absorb(step);
+            if hopeless {
+                // The failure comes last, where the caller looks for it.
+                executed.failures.sort_by_key(Failure::is_hopeless);
+                let observation = self.observe().await?;
+                return end(Standing::Failed, executed, next, observation);
+            }
+            if progress {
+                pause = PAUSE;
+            } else {
+                self.clock.sleep(pause).await;
+                pause = (pause * 3 / 2).min(LONGEST_PAUSE);
+            }
+        }
+    }
+
+    fn note_plan(&self, plan: &Plan) {
+        self.recorder.note(EventKind::Planned {
+            steps: plan.steps.len(),
+            withheld: plan.withheld.len(),
+        });
+        for withheld in &plan.withheld {
+            self.recorder.note(EventKind::Withheld {
+                subject: withheld.subject.clone(),
+                what: withheld.what.clone(),
+                reason: withheld.reason.clone(),
+            });
+        }
+    }
+
+    /// Nodes that are on their way somewhere, as far as they can be seen.
+    fn waits_for<'a>(
+        &self,
+        observation: &'a Observation,
+        options: &ConvergeOptions,
+    ) -> Vec<&'a NodeId> {
+        let removing = options.purpose != Purpose::Converge;
+        observation
+            .records
+            .iter()
+            .filter(|record| {
+                observation
+                    .blind_spot(record.id.provider(), record.id.region())
+                    .is_none()
+            })
+            .filter(|record| match record.life {
+                Life::Requested | Life::Booting | Life::Bootstrapping => !removing,
+                Life::Draining | Life::Terminating => true,
+                Life::Ready => !removing && self.is_balanced(&record.pool),
+                Life::InService | Life::Failed | Life::Gone => false,
+            })
+            .map(|record| &record.id)
+            .collect()
+    }
+
+    fn is_balanced(&self, pool: &str) -> bool {
+        self.fleet
+            .pools
+            .get(pool)
+            .is_some_and(|pool| pool.balancer.is_some())
+    }
+
+    fn standing(
+        &self,
+        observation: &Observation,
+        plan: &Plan,
+        options: &ConvergeOptions,
+    ) -> Standing {
+        let reached = match &options.purpose {
+            Purpose::Converge => {
+                plan.withheld.is_empty()
+                    && self
+                        .pool_status(observation)
+                        .iter()
+                        .all(PoolStatus::is_settled)
+            }
+            Purpose::Remove { nodes: None } => {
+                observation.records.is_empty()
+                    && observation.claims.is_empty()
+                    && plan.withheld.is_empty()
+            }
+            Purpose::Remove { nodes: Some(nodes) } => !observation
+                .records
+                .iter()
+                .any(|record| nodes.contains(&record.id)),
+        };
+        if reached {
+            Standing::Reached
+        } else {
+            Standing::Incomplete
+        }
+    }
+
+    /// Where each pool stands, those included that have nodes but are not configured any more.
+    pub fn pool_status(&self, observation: &Observation) -> Vec<PoolStatus> {
+        let mut names: BTreeSet<&str> = self.fleet.pools.keys().map(String::as_str).collect();
+        names.extend(
+            observation
+                .records
+                .iter()
+                .map(|record| record.pool.as_str()),
+        );
+        let mut all: Vec<PoolStatus> = names
+            .into_iter()
+            .map(|name| PoolStatus {
+                name: name.to_owned(),
+                desired: self.fleet.pools.get(name).map_or(0, |pool| pool.desired),
+                ..PoolStatus::default()
+            })
+            .collect();
+        let mut generations = std::collections::HashMap::new();
+        for (name, pool) in &self.fleet.pools {
+            generations.insert(name.as_str(), pool.generation());
+        }
+        for record in &observation.records {
+            let Ok(at) = all.binary_search_by(|status| status.name.as_str().cmp(&record.pool))
+            else {
+                continue;
+            };
+            let status = &mut all[at];
+            match record.life {
+                Life::Ready | Life::InService => status.ready += 1,
+                Life::Requested | Life::Booting | Life::Bootstrapping => status.starting += 1,
+                Life::Failed => status.failed += 1,
+                Life::Draining | Life::Terminating => status.leaving += 1,
+                Life::Gone => {}
+            }
+            let current = generations.get(record.pool.as_str());
+            if record.life.is_wanted() && current.is_some_and(|g| g.short() != record.generation) {
+                status.outdated += 1;
+            }
+        }
+        for claim in &observation.claims {
+            if let Some(status) = all.iter_mut().find(|status| status.name == claim.pool) {
+                status.pending += claim.request.count;
+            }
+        }
+        all
+    }
+}
+
+impl PoolStatus {
+    /// Exactly as many ready nodes as wanted, and nothing else.
+    pub fn is_settled(&self) -> bool {
+        usize::try_from(self.desired).is_ok_and(|desired| desired == self.ready)
+            && self.starting + self.failed + self.leaving == 0
+            && self.pending == 0
+    }
+}
+
+impl Approval {
+    fn covers(&self, plan: &Plan) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::Only(nodes) => plan
+                .steps
+                .iter()
+                .filter(|step| step.action.is_destructive())
+                .all(|step| step.action.node().is_some_and(|node| nodes.contains(node))),
+        }
+    }
+}
+
+impl Failure {
+    /// Whether waiting does not mend it.
+    fn is_hopeless(&self) -> bool {
+        self.error.kind().remedy() == Remedy::GiveUp
+    }
+}
+
+fn check_fresh(stored: &Plan, fresh: &Plan) -> Result<()> {
+    if stored.version != Plan::VERSION {
+        return Err(Error::new(
+            Kind::Conflict,
+            format!(
+                "the plan has format {}, this program writes {}",
+                stored.version,
+                Plan::VERSION
+            ),
+        )
+        .with_hint("make a new plan"));
+    }
+    if stored.basis != fresh.basis {
+        return Err(Error::new(
+            Kind::Conflict,
+            "the plan is stale: the fleet or its configuration has changed since it was made",
+        )
+        .with_hint("make a new plan and look at it again"));
+    }
+    Ok(())
+}
+
+/// Steps that finish what a stored plan began, and nothing else.
+fn follows_up(action: &Action, observation: &Observation) -> bool {
+    match action {
+        Action::Resolve { .. } | Action::Register { .. } => true,
+        Action::Delete { node } => observation
+            .records
+            .iter()
+            .any(|record| record.id == *node && record.life.is_leaving()),
+        Action::Adopt { .. }
+        | Action::Create { .. }
+        | Action::Drain { .. }
+        | Action::Forget { .. } => false,
+    }
+}
