@@ -1,1 +1,39 @@
-//! Placeholder.
+//! The journal: what was asked for, what came of it, and what all processes must agree on.
+//!
+//! One SQLite file, used by several processes at once: command lines next to each other and next
+//! to a server. What may not be lost (leases, claims, nodes) is on disk before a call returns;
+//! what can be found again or is only an account of things (marks, budgets, events written alone)
+//! survives the death of the process but perhaps not of the machine.
+//!
+//! ```text
+//!               ┌─ durable: one connection, synchronous = FULL ──► leases, claims, nodes
+//!  Store ───────┼─ loose:   one connection, synchronous = NORMAL ► events, marks, budgets
+//!               └─ reads:   two connections, read-only ──────────► everything
+//! ```
+//!
+//! A connection is made when it is first needed. SQLite has one writer at a time in any case, so
+//! one connection for each kind of write costs nothing, and the writes of one process queue in
+//! order instead of polling for the lock.
+//!
+//! *Guarded* writes carry a [`Lease`]: the fence of the lease is checked in the transaction that
+//! writes, so a process that lost its lease commits nothing.
+//!
+//! The SQL is the same for PostgreSQL, apart from opening a file (`file`, `schema`) and the word
+//! that begins a transaction.
+
+mod budgets;
+mod claims;
+mod error;
+mod events;
+mod file;
+mod lease;
+mod marks;
+mod nodes;
+mod schema;
+mod store;
+mod transaction;
+
+pub use budgets::Taken;
+pub use lease::Lease;
+pub use marks::Mark;
+pub use store::Store;

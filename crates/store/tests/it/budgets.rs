@@ -1,0 +1,114 @@
+//! Rate budgets, shared.
+
+use std::time::Duration;
+
+use fleetwright_core::Kind;
+use fleetwright_store::Taken;
+
+use crate::support::{Scratch, at};
+
+#[tokio::test]
+async fn a_budget_is_shared_and_survives_the_process() {
+    let scratch = Scratch::new();
+    let (one, two) = (scratch.open().await, scratch.open().await);
+    assert_eq!(
+        one.take("b", 2, 60, 1, at(0)).await.unwrap(),
+        Taken::Granted
+    );
+    assert_eq!(
+        two.take("b", 2, 60, 1, at(0)).await.unwrap(),
+        Taken::Granted
+    );
+    let second = Taken::Wait(Duration::from_secs(1));
+    assert_eq!(one.take("b", 2, 60, 1, at(0)).await.unwrap(), second);
+    one.close().await;
+    two.close().await;
+    let three = scratch.open().await;
+    assert_eq!(three.take("b", 2, 60, 1, at(0)).await.unwrap(), second);
+    assert_eq!(
+        three.take("other", 2, 60, 1, at(0)).await.unwrap(),
+        Taken::Granted
+    );
+    assert_eq!(
+        three.take("b", 2, 60, 1, at(1_000_000)).await.unwrap(),
+        Taken::Granted
+    );
+}
+
+#[tokio::test]
+async fn a_throttling_answer_stops_everybody_until_its_end() {
+    let scratch = Scratch::new();
+    let (one, two) = (scratch.open().await, scratch.open().await);
+    // Also a bucket that nobody took from yet; a shorter penalty does not shorten it.
+    for until in [5_000_000, 2_000_000] {
+        one.penalize("b", at(until)).await.unwrap();
+    }
+    assert_eq!(
+        two.take("b", 9, 60, 1, at(0)).await.unwrap(),
+        Taken::Wait(Duration::from_secs(5))
+    );
+    assert_eq!(
+        two.take("b", 9, 60, 1, at(5_000_000)).await.unwrap(),
+        Taken::Granted
+    );
+}
+
+#[tokio::test]
+async fn a_budget_that_never_fills_up_is_an_error() {
+    let scratch = Scratch::new();
+    let store = scratch.open().await;
+    assert_eq!(
+        store.take("b", 1, 0, 1, at(0)).await.unwrap(),
+        Taken::Granted
+    );
+    let error = store.take("b", 1, 0, 1, at(0)).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Invalid);
+}
+
+#[tokio::test]
+async fn a_clock_that_was_set_back_costs_one_wait() {
+    let scratch = Scratch::new();
+    let store = scratch.open().await;
+    let second = 1_000_000;
+    let hour = 3_600 * second;
+    let take = async |micros| store.take("b", 1, 60, 1, at(micros)).await.unwrap();
+    assert_eq!(take(hour).await, Taken::Granted);
+    assert_eq!(take(0).await, Taken::Wait(Duration::from_secs(1)));
+    assert_eq!(take(second).await, Taken::Granted);
+}
+
+/// Eight takers over four stores, each with its own pace through the same ten virtual seconds.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn takers_side_by_side_never_get_more_than_burst_and_rate() {
+    const BURST: u32 = 10;
+    const PER_MINUTE: u32 = 600;
+    const SECONDS: i64 = 10;
+    let scratch = Scratch::new();
+    let mut takers = tokio::task::JoinSet::new();
+    for taker in 0..8_i64 {
+        let store = scratch.open().await;
+        takers.spawn(async move {
+            let mut granted = 0_i64;
+            let mut now = 0;
+            while now < SECONDS * 1_000_000 {
+                match store
+                    .take("b", BURST, PER_MINUTE, 1, at(now))
+                    .await
+                    .unwrap()
+                {
+                    Taken::Granted => granted += 1,
+                    Taken::Wait(wait) => assert!(wait > Duration::ZERO),
+                }
+                now += 40_000 + taker * 1_000;
+            }
+            granted
+        });
+    }
+    let granted: i64 = takers.join_all().await.into_iter().sum();
+    let allowed = i64::from(BURST) + i64::from(PER_MINUTE) * SECONDS / 60;
+    // At least nine tenths: one that stays behind may find its second used up already.
+    assert!(
+        (allowed * 9 / 10..=allowed).contains(&granted),
+        "{granted} of {allowed} were granted"
+    );
+}

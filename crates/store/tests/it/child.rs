@@ -1,0 +1,88 @@
+//! What runs in the child processes: this test binary again, with a role from its environment.
+
+use std::env;
+use std::io::Read;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use fleetwright_core::{ClaimId, Life};
+use fleetwright_store::{Store, Taken};
+
+use crate::support::{TTL, at, braked, changed, claim, record};
+
+const ROLE: &str = "FLEETWRIGHT_STORE_TEST_ROLE";
+const JOURNAL: &str = "FLEETWRIGHT_STORE_TEST_JOURNAL";
+
+/// How often a `write` child writes.
+pub(crate) const WRITES: usize = 200;
+
+/// Starts a child with a role; its standard input ends with this process.
+pub(crate) fn start(role: &str, journal: &Path) -> Child {
+    Command::new(env::current_exe().unwrap())
+        .args(["--exact", "child::the_role", "--ignored", "--nocapture"])
+        .env(ROLE, role)
+        .env(JOURNAL, journal)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+#[tokio::test]
+#[ignore = "runs in the child processes that other tests start"]
+async fn the_role() {
+    let (Ok(role), Some(journal)) = (env::var(ROLE), env::var_os(JOURNAL)) else {
+        return;
+    };
+    let store = Store::open(Path::new(&journal)).await.unwrap();
+    match role.as_str() {
+        "write" => write(&store).await,
+        "hold" => hold(&store).await,
+        "churn" => churn(&store).await,
+        other => panic!("no role `{other}`"),
+    }
+}
+
+/// Writes to every table that needs no lease.
+async fn write(store: &Store) {
+    for number in 0..WRITES {
+        store.append(&[braked(&format!("{number}"))]).await.unwrap();
+        let taken = store.take("shared", 50, 1, 1, at(0)).await.unwrap();
+        if taken == Taken::Granted {
+            store.append(&[braked("granted")]).await.unwrap();
+        }
+    }
+}
+
+/// Opens a claim and waits to be killed.
+async fn hold(store: &Store) {
+    let lease = store
+        .acquire("fleet", "the child", at(0), TTL)
+        .await
+        .unwrap();
+    let claim = claim(ClaimId::new(), 1, 1);
+    store
+        .open_claim(&lease, &claim, &[braked("opened")])
+        .await
+        .unwrap();
+    let mut nothing = Vec::new();
+    std::io::stdin().read_to_end(&mut nothing).unwrap();
+}
+
+/// Writes pairs of records that always agree, until it is killed.
+async fn churn(store: &Store) {
+    let lease = store
+        .acquire("fleet", "the child", at(0), TTL)
+        .await
+        .unwrap();
+    for round in 0.. {
+        let mut pair = [record(1, Life::Ready), record(2, Life::Ready)];
+        for record in &mut pair {
+            record.reason = format!("round {round}");
+        }
+        store
+            .put_nodes(&lease, &pair, &[changed(1, &pair[0].reason)])
+            .await
+            .unwrap();
+    }
+}

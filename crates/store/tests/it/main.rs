@@ -1,0 +1,17 @@
+//! The journal as other crates see it, with real files and real processes.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
+mod budgets;
+mod child;
+mod claims;
+mod events;
+mod full_disk;
+mod leases;
+mod marks;
+mod nodes;
+mod opening;
+mod processes;
+mod support;
