@@ -1,4 +1,7 @@
-//! The documents that every checkout has.
+//! The documents: those that every checkout has, and links between them that lead somewhere.
+
+use std::collections::BTreeSet;
+use std::path::{Component, Path, PathBuf};
 
 use crate::rules::Violation;
 
@@ -37,6 +40,64 @@ pub(crate) fn check(read: &dyn Fn(&str) -> Option<String>) -> Vec<Violation> {
     violations
 }
 
+/// Checks that every relative link of a Markdown file leads to a file or folder of the project.
+pub(crate) fn links(path: &str, text: &str, files: &BTreeSet<String>) -> Vec<Violation> {
+    let folder = Path::new(path).parent().unwrap_or(Path::new(""));
+    let mut violations = Vec::new();
+    let mut fenced = false;
+    for (at, line) in text.lines().enumerate() {
+        if line.trim_start().starts_with("```") {
+            fenced = !fenced;
+        }
+        if fenced {
+            continue;
+        }
+        for target in targets(line) {
+            let resolved = resolve(folder, target);
+            let exists = resolved.as_ref().is_some_and(|target| {
+                files.contains(target)
+                    || files
+                        .iter()
+                        .any(|file| file.starts_with(&format!("{target}/")))
+            });
+            if !exists {
+                violations.push(Violation::new(
+                    path,
+                    at + 1,
+                    format!("the link to `{target}` leads nowhere"),
+                    "mend or remove it",
+                ));
+            }
+        }
+    }
+    violations
+}
+
+/// The relative targets of the links in a line, without their fragments.
+fn targets(line: &str) -> impl Iterator<Item = &str> {
+    line.match_indices("](").filter_map(|(at, opening)| {
+        let rest = &line[at + opening.len()..];
+        let target = &rest[..rest.find(')')?];
+        let target = target.split('#').next().unwrap_or(target);
+        let is_relative = !target.is_empty() && !target.contains(':');
+        is_relative.then_some(target)
+    })
+}
+
+/// The path from the top folder; `None` if it leads out of the project.
+fn resolve(folder: &Path, target: &str) -> Option<String> {
+    let mut resolved = PathBuf::new();
+    for part in folder.join(target).components() {
+        match part {
+            Component::Normal(name) => resolved.push(name),
+            Component::CurDir => {}
+            Component::ParentDir if resolved.pop() => {}
+            _ => return None,
+        }
+    }
+    Some(resolved.to_string_lossy().into_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -48,5 +109,26 @@ mod tests {
         let empty = |_: &str| Some("# Title\n".to_owned());
         assert_eq!(check(&empty).len(), 1);
         assert_eq!(check(&|_| None).len(), DOCUMENTS.len());
+    }
+
+    #[test]
+    fn links_lead_to_files_and_folders_of_the_project() {
+        let files = BTreeSet::from(["docs/a/b.md".to_owned(), "c.md".to_owned()]);
+        let found = |text: &str| links("docs/a/x.md", text, &files).len();
+        for good in [
+            "[b](b.md)",
+            "[c](../../c.md#part)",
+            "[a](../a)",
+            "[web](https://example.com/x)",
+            "[here](#part)",
+            "```\n[x](missing.md)\n```",
+        ] {
+            assert_eq!(found(good), 0, "{good}");
+        }
+        for bad in ["[x](missing.md)", "[b](a/b.md)", "[out](../../../c.md)"] {
+            assert_eq!(found(bad), 1, "{bad}");
+        }
+        let all = links("docs/a/x.md", "ok\n[b](b.md) [x](y.md)\n", &files);
+        assert_eq!((all.len(), all[0].line), (1, 2));
     }
 }

@@ -6,7 +6,7 @@
 //! | `manifests` | reasons beside dependencies, none unused, lints inherited |
 //! | `source` | length, module docs, printing, reasons of lint exceptions, marks of unfinished work |
 //! | `text` | words and addresses that belong to nobody else's machine, in every text file |
-//! | `documents` | the changelog |
+//! | `documents` | those that must exist, the changelog, links |
 //!
 //! Every rule is a function from text to violations, so that each is shown to fail by a test.
 
@@ -17,6 +17,7 @@ mod source;
 mod text;
 mod walls;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 use std::process::ExitCode;
@@ -77,6 +78,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<ExitCode> {
     violations.extend(manifests::check(&workspace.read("Cargo.toml")?, &members)?);
 
     let files = workspace.files()?;
+    let known: BTreeSet<String> = files.iter().cloned().collect();
     let root = workspace.root.to_string_lossy();
     for path in &files {
         if Path::new(path).extension().is_some_and(|end| end == "rs") {
@@ -84,6 +86,9 @@ pub(crate) fn run(workspace: &Workspace) -> Result<ExitCode> {
         }
         if text::is_checked(path) {
             violations.extend(text::check(path, &workspace.read(path)?, &root));
+        }
+        if Path::new(path).extension().is_some_and(|end| end == "md") {
+            violations.extend(documents::links(path, &workspace.read(path)?, &known));
         }
     }
     violations.extend(documents::check(&|path| workspace.read(path).ok()));
