@@ -25,7 +25,20 @@ mod case;
 mod run;
 mod subject;
 
+mod balancers;
+mod catalog;
 mod create;
+mod delete;
+mod dns;
+mod errors;
+mod get;
+mod groups;
+mod hygiene;
+mod info;
+mod interruptions;
+mod lifecycle;
+mod list;
+mod replay;
 
 pub use case::{Ability, CASES, Case};
 pub use run::{Failure, Outcome, Run, Stop, Verdict, judge, run};

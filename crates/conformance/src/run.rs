@@ -320,6 +320,13 @@ impl Run<'_> {
         }
     }
 
+    /// Sends it once and takes the answer as it comes.
+    pub(crate) async fn create_once(&self, request: &CreateRequest) -> Result<Created> {
+        let result = self.provider().create(request).await;
+        self.note_created(&result);
+        result
+    }
+
     /// Sends it, waiting where the provider asks for slower calls.
     pub(crate) async fn create(&self, request: &CreateRequest) -> Result<Created> {
         let mut request = request.clone();
@@ -331,13 +338,20 @@ impl Run<'_> {
                 result
             })
             .await;
-        if let Ok(created) = &result {
-            self.note_nodes(created.nodes.iter().map(|node| &node.id));
-            if let Some(error) = &created.shortfall {
-                self.note_error(error);
-            }
-        }
+        self.note_created(&result);
         result
+    }
+
+    fn note_created(&self, result: &Result<Created>) {
+        match result {
+            Ok(created) => {
+                self.note_nodes(created.nodes.iter().map(|node| &node.id));
+                if let Some(error) = &created.shortfall {
+                    self.note_error(error);
+                }
+            }
+            Err(error) => self.note_error(error),
+        }
     }
 
     /// Makes machines, all of them, or fails the case.

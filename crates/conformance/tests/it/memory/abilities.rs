@@ -77,7 +77,12 @@ impl Catalog for Memory {
 impl Quotas for Memory {
     async fn quotas(&self) -> Result<Vec<Quota>> {
         self.call(Operation::Catalog).await?;
-        let used = self.world().machines.iter().filter(|m| !m.is_gone()).count();
+        let used = self
+            .world()
+            .machines
+            .iter()
+            .filter(|m| !m.is_gone())
+            .count();
         Ok(vec![Quota {
             name: "machines".to_owned(),
             region: None,

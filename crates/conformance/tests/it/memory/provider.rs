@@ -121,7 +121,11 @@ impl Memory {
         let mut world = self.world();
         let parameters = request.parameters();
         let forgets = world.flaw == Some(Flaw::ForgetsTheToken);
-        if let Some((known, ids)) = world.tokens.get(request.token.as_str()).filter(|_| !forgets) {
+        if let Some((known, ids)) = world
+            .tokens
+            .get(request.token.as_str())
+            .filter(|_| !forgets)
+        {
             if *known != parameters && world.flaw != Some(Flaw::TakesOtherParametersForTheSame) {
                 return Err(Error::new(Kind::Conflict, "token used for something else"));
             }
@@ -141,11 +145,9 @@ impl Memory {
                     break;
                 }
             }
-            if let Err(error) = world.trip(
-                Operation::Create,
-                Point::Midway,
-                Some(&request.spec.region),
-            ) {
+            if let Err(error) =
+                world.trip(Operation::Create, Point::Midway, Some(&request.spec.region))
+            {
                 // Half-way through an atomic call: the cloud goes on, only the answer is lost.
                 shortfall = Some(error);
             }
@@ -157,10 +159,7 @@ impl Memory {
     }
 
     /// One after another, each known by its name or label.
-    async fn create_singly(
-        &self,
-        request: &CreateRequest,
-    ) -> Result<(Vec<NodeId>, Option<Error>)> {
+    async fn create_singly(&self, request: &CreateRequest) -> Result<(Vec<NodeId>, Option<Error>)> {
         let by_name = self.info.idempotency == Idempotency::DeterministicName;
         let mut found = if request.replay && !by_name {
             self.world().listed_with(request)
@@ -204,11 +203,7 @@ impl Memory {
                         break;
                     }
                 }
-                world.trip(
-                    Operation::Create,
-                    Point::Midway,
-                    Some(&request.spec.region),
-                )?;
+                world.trip(Operation::Create, Point::Midway, Some(&request.spec.region))?;
             }
             sleep(STEP).await;
         }
@@ -282,7 +277,9 @@ impl Provider for Memory {
         self.trip(Operation::Create, Point::After, &request.spec.region)?;
         let nodes = self.world().nodes(&ids);
         match shortfall {
-            Some(error) if nodes.is_empty() || error.effect() == fleetwright_core::Effect::Unknown => {
+            Some(error)
+                if nodes.is_empty() || error.effect() == fleetwright_core::Effect::Unknown =>
+            {
                 Err(error)
             }
             Some(_) if self.flaw() == Some(Flaw::HidesAShortfall) => Ok(Created::all(nodes)),

@@ -6,7 +6,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use fleetwright_conformance::{Fault, Point, Subject};
 use fleetwright_core::ability::{Interruption, InterruptionKind};
-use fleetwright_core::{Idempotency, Kind, Labels, Market, Node, NodeId, NodeSpec, Operation, Provider};
+use fleetwright_core::{
+    Idempotency, Kind, Labels, Market, Node, NodeId, NodeSpec, Operation, Provider,
+};
 use tokio::time::Instant;
 
 use super::provider::{KEY, Memory, PATIENCE};
