@@ -41,7 +41,7 @@ const KEYS: [&str; 9] = [
 
 impl Filter {
     /// Whether something with these properties is selected. An empty filter selects everything.
-    pub fn matches(&self, property: &dyn Fn(&str) -> Option<&str>) -> bool {
+    pub fn matches<'a>(&self, property: &dyn Fn(&str) -> Option<&'a str>) -> bool {
         self.terms.iter().all(|term| {
             let value = property(&term.key).unwrap_or("");
             term.patterns.iter().any(|pattern| glob(pattern, value)) != term.negated
@@ -145,7 +145,7 @@ impl<'de> Deserialize<'de> for Filter {
 mod tests {
     use super::*;
 
-    fn web(key: &str) -> Option<&str> {
+    fn web(key: &str) -> Option<&'static str> {
         match key {
             "pool" => Some("web"),
             "region" => Some("eu-west-1"),

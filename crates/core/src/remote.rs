@@ -103,7 +103,7 @@ impl Exit {
 }
 
 /// One of the two output streams.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stream {
     /// Standard output.

@@ -87,6 +87,13 @@ impl Engine {
         Ok(self.look().await?.observation)
     }
 
+    /// As [`observe`](Self::observe), and reads the catalogs in any case.
+    pub async fn observe_with_catalogs(&self) -> Result<Observation> {
+        let mut observation = self.observe().await?;
+        self.read_catalogs(&mut observation).await;
+        Ok(observation)
+    }
+
     pub(crate) async fn look(&self) -> Result<Look> {
         let listed = self.list_all().await;
         let at = self.clock.now();

@@ -1,0 +1,318 @@
+//! Arguments.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use fleetwright_core::{Filter, Span};
+
+/// Gets machines from any cloud, exactly once, and keeps them as they should be.
+#[derive(Debug, Parser)]
+#[command(name = "fleetwright", version, about, max_term_width = 100, propagate_version = true)]
+#[command(after_help = "\
+Examples:
+  fleetwright up                        bring the fleet to what is wanted
+  fleetwright exec -- uptime            run a command on every node
+  fleetwright down                      remove everything
+
+Without a configuration file a fleet of three nodes on this machine is used.
+Exit statuses: docs/reference/exit-codes.md")]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Global {
+    /// Configuration file [env: FLEETWRIGHT_CONFIG] [default: ./fleetwright.toml]
+    #[arg(long, short = 'c', global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) config: Option<PathBuf>,
+    /// Directory for journals, keys and local nodes [env: FLEETWRIGHT_STATE_DIR]
+    #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) state_dir: Option<PathBuf>,
+    /// Name of the fleet [env: FLEETWRIGHT_FLEET]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) fleet: Option<String>,
+    /// Print JSON on stdout
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// No progress on stderr
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    /// Log more: -v decisions, -vv everything [env: FLEETWRIGHT_LOG]
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Bring the fleet to what is wanted and wait until it is there
+    #[command(after_help = "\
+Example:
+  fleetwright up --yes --timeout 5m
+
+A second run changes nothing. A run that was killed is picked up by the next one: nothing is lost
+and nothing is made twice.")]
+    Up(Up),
+    /// Show what `up` would do, and why
+    #[command(after_help = "\
+Example:
+  fleetwright plan --out plan.json
+  fleetwright apply plan.json")]
+    Plan(PlanArgs),
+    /// Execute a stored plan, if the fleet has not changed since
+    #[command(after_help = "\
+Example:
+  fleetwright apply plan.json --yes")]
+    Apply(Apply),
+    /// Remove nodes: all of the fleet, or those selected
+    #[command(after_help = "\
+Example:
+  fleetwright down
+  fleetwright down --on pool=web --yes")]
+    Down(Down),
+    /// Show where each pool stands and what it costs, asking the providers
+    #[command(after_help = "\
+Example:
+  fleetwright status --json")]
+    Status,
+    /// List the nodes that the journal knows, without asking anybody
+    #[command(after_help = "\
+Example:
+  fleetwright nodes --on pool=web,state=ready")]
+    Nodes(Nodes),
+    /// Show one node: state, address, claim and history
+    #[command(after_help = "\
+Example:
+  fleetwright node default-local-1a2b3c4d-0")]
+    Node(NodeArgs),
+    /// Run a command on nodes over SSH, side by side
+    #[command(after_help = "\
+Example:
+  fleetwright exec -- uptime
+  fleetwright exec --on pool=web -- 'df -h / | tail -n 1'
+
+The words after `--` are joined with spaces and given to the shell of the node, as `ssh` does.")]
+    Exec(Exec),
+    /// Log in to a node with the system's ssh
+    #[command(after_help = "\
+Example:
+  fleetwright ssh                       the only node
+  fleetwright ssh default-local-1a2b3c4d-0 -- uptime
+  fleetwright ssh --print               print the command instead of running it")]
+    Ssh(Ssh),
+    /// Show what happened, and go on showing it
+    #[command(after_help = "\
+Example:
+  fleetwright events --follow")]
+    Events(Events),
+    /// Compare the journal with the providers: orphans, duplicates, open claims
+    #[command(after_help = "\
+Example:
+  fleetwright audit
+
+Ends with status 0 only if everything was seen and everything agrees.")]
+    Audit,
+    /// List the configured providers, what they can do, and the kinds that exist
+    #[command(after_help = "\
+Example:
+  fleetwright providers --check")]
+    Providers(Providers),
+    /// Check the configuration
+    #[command(after_help = "\
+Example:
+  fleetwright validate --online")]
+    Validate(Validate),
+    /// Write a commented configuration file
+    #[command(after_help = "\
+Example:
+  fleetwright init")]
+    Init(Init),
+    /// Print completions for a shell
+    #[command(after_help = "\
+Example:
+  fleetwright completions bash > ~/.local/share/bash-completion/completions/fleetwright")]
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Print a page of the reference
+    #[command(name = "__reference", hide = true)]
+    Reference {
+        /// Which page
+        page: Page,
+    },
+}
+
+/// Pages of the reference that come from this program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Page {
+    /// All commands with their options.
+    Cli,
+    /// Exit statuses.
+    ExitCodes,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Up {
+    #[command(flatten)]
+    pub(crate) consent: Consent,
+    /// How long to wait for the nodes
+    #[arg(long, default_value = "15m", value_name = "DURATION")]
+    pub(crate) timeout: Span,
+    #[command(flatten)]
+    pub(crate) plan: PlanFlags,
+}
+
+/// What plans may contain.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct PlanFlags {
+    /// Also replace nodes whose boot script failed
+    #[arg(long)]
+    pub(crate) replace_failed: bool,
+    /// Greatest share of nodes that may be removed at once, in percent
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub(crate) max_removal: Option<u8>,
+}
+
+/// Agreement given in advance.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Consent {
+    /// Do not ask
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PlanArgs {
+    /// Plan the removal of everything instead
+    #[arg(long)]
+    pub(crate) down: bool,
+    /// Write the plan to a file for `apply`
+    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) out: Option<PathBuf>,
+    /// End with status 21 if there is something to do
+    #[arg(long)]
+    pub(crate) check: bool,
+    #[command(flatten)]
+    pub(crate) plan: PlanFlags,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Apply {
+    /// A file written by `plan --out`
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) consent: Consent,
+    /// How long to wait for the nodes
+    #[arg(long, default_value = "15m", value_name = "DURATION")]
+    pub(crate) timeout: Span,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Down {
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    #[command(flatten)]
+    pub(crate) consent: Consent,
+    /// How long to wait until the nodes are gone
+    #[arg(long, default_value = "15m", value_name = "DURATION")]
+    pub(crate) timeout: Span,
+}
+
+/// Which nodes.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Selection {
+    /// Only nodes that match, e.g. `pool=web,region=eu-*,label.team=ml`
+    #[arg(long, value_name = "FILTER")]
+    pub(crate) on: Option<Filter>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Nodes {
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    /// Also those that are gone
+    #[arg(long, short)]
+    pub(crate) all: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NodeArgs {
+    /// Name, id, or the beginning or end of either
+    pub(crate) node: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Exec {
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    /// Nodes at the same time
+    #[arg(long, short, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) parallel: u16,
+    /// Limit for each node: connect, log in and run
+    #[arg(long, default_value = "10m", value_name = "DURATION")]
+    pub(crate) timeout: Span,
+    /// Limit for all nodes together
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) total: Option<Span>,
+    /// The command, after `--`
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) command: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Ssh {
+    /// Name, id, or the beginning or end of either; not needed if there is only one node
+    pub(crate) node: Option<String>,
+    /// Print the command for every node, or for the one named, instead of running it
+    #[arg(long)]
+    pub(crate) print: bool,
+    /// A command to run instead of a shell, after `--`
+    #[arg(last = true)]
+    pub(crate) command: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Events {
+    /// Go on until interrupted
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+    /// How many of the latest to show
+    #[arg(long, short = 'n', default_value_t = 100)]
+    pub(crate) limit: u32,
+    /// Only those about one node
+    #[arg(long, value_name = "NODE")]
+    pub(crate) node: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Providers {
+    /// Ask each of them whether credentials and network are good
+    #[arg(long)]
+    pub(crate) check: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Validate {
+    /// Also ask the providers: credentials, and whether each pool has an offer
+    #[arg(long)]
+    pub(crate) online: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// Where to write
+    #[arg(default_value = "fleetwright.toml", value_hint = ValueHint::FilePath)]
+    pub(crate) file: PathBuf,
+    /// Which template
+    #[arg(long, default_value = "local")]
+    pub(crate) template: String,
+    /// Replace the file if it exists
+    #[arg(long)]
+    pub(crate) force: bool,
+}

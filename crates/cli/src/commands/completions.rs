@@ -1,0 +1,16 @@
+//! `completions`: for a shell.
+
+use clap::CommandFactory;
+use fleetwright_core::{Error, Kind, Result};
+
+use crate::args::Cli;
+use crate::exit::Exit;
+
+pub(super) fn run(shell: clap_complete::Shell) -> Result<Exit> {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "fleetwright", &mut text);
+    std::io::Write::write_all(&mut std::io::stdout(), &text).map_err(|error| {
+        Error::new(Kind::Unexpected, "stdout cannot be written to").with_source(error)
+    })?;
+    Ok(Exit::Done)
+}

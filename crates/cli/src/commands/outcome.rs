@@ -1,0 +1,130 @@
+//! The end of a run that changes the fleet: what is printed, and the exit status.
+
+use fleetwright_core::{Error, HourlyPrice, Life, NodeRecord, Result, Withheld};
+use fleetwright_engine::{Engine, Outcome, PoolStatus, Standing};
+use serde::Serialize;
+
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::output::{count, money};
+
+/// `--json` of `up`, `apply` and `down`.
+#[derive(Serialize)]
+struct Report<'a> {
+    /// `reached`, `incomplete`, `timed-out`, `failed`, `braked`, `needs-approval`.
+    standing: &'static str,
+    created: usize,
+    deleted: usize,
+    pools: Vec<PoolStatus>,
+    nodes: &'a [NodeRecord],
+    withheld: &'a [Withheld],
+    failures: Vec<fleetwright_core::ErrorReport>,
+    cost: Vec<HourlyPrice>,
+}
+
+/// Prints how a run ended. An error that no waiting mends becomes the command's own.
+pub(super) fn finish(context: &Context, engine: &Engine, outcome: Outcome) -> Result<Exit> {
+    let Outcome { standing, observation, mut executed, plan } = outcome;
+    let cost = HourlyPrice::sum(observation.records.iter().filter_map(|record| record.price));
+    let pools = engine.pool_status(&observation);
+    let hopeless = match standing {
+        Standing::Failed => executed.failures.pop().map(|failure| failure.error),
+        _ => None,
+    };
+    if context.out.json {
+        context.out.json(&Report {
+            standing: name(&standing),
+            created: executed.created,
+            deleted: executed.deleted,
+            pools: pools.clone(),
+            nodes: &observation.records,
+            withheld: &plan.withheld,
+            failures: executed
+                .failures
+                .iter()
+                .map(|failure| failure.error.report())
+                .chain(hopeless.as_ref().map(Error::report))
+                .collect(),
+            cost: cost.clone(),
+        })?;
+    }
+    let out = context.out;
+    for record in observation.records.iter().filter(|record| record.life == Life::Failed) {
+        out.error_line(&format!("{}: {}", record.name, record.reason));
+        if let Some(fleetwright_core::Boot::Failed { log_tail, .. }) = &record.boot {
+            for line in log_tail.lines() {
+                out.note(&format!("    {line}"));
+            }
+        }
+    }
+    let exit = match &standing {
+        Standing::Reached => Exit::Done,
+        Standing::Failed if hopeless.is_some() => Exit::Done,
+        Standing::Incomplete | Standing::TimedOut | Standing::Failed => {
+            if matches!(standing, Standing::TimedOut) {
+                out.error_line("the time is over and not everything is done");
+            }
+            for withheld in &plan.withheld {
+                out.error_line(&format!(
+                    "withheld: {} {}: {}",
+                    withheld.subject, withheld.what, withheld.reason
+                ));
+            }
+            if let Some(failure) = executed.failures.last() {
+                out.error_line(&format!("{}: {}", failure.step, failure.error.report()));
+                if let Some(hint) = failure.error.hint() {
+                    out.hint(hint);
+                }
+            }
+            if observation.records.iter().any(|record| record.life == Life::Failed) {
+                out.hint(
+                    "failed nodes are kept until the pool's definition changes; \
+                     `fleetwright up --replace-failed` makes them again",
+                );
+            }
+            Exit::Incomplete
+        }
+        Standing::Braked(brake) => {
+            out.error_line(&format!("nothing was done: {brake}"));
+            out.hint("look at `fleetwright plan`, then allow it with `--max-removal <percent>`");
+            Exit::Braked
+        }
+        Standing::NeedsApproval => {
+            out.error_line("stopped: the fleet changed, and the next step removes other nodes than those you agreed to");
+            out.hint("run the command again");
+            Exit::NotConfirmed
+        }
+    };
+    if let Some(error) = hopeless {
+        return Err(error);
+    }
+    let mut parts = Vec::new();
+    if executed.created > 0 {
+        parts.push(format!("{} created", executed.created));
+    }
+    if executed.deleted > 0 {
+        parts.push(format!("{} removed", executed.deleted));
+    }
+    if parts.is_empty() {
+        parts.push("nothing changed".to_owned());
+    }
+    let ready: usize = pools.iter().map(|pool| pool.ready).sum();
+    out.note(&format!(
+        "{}: {} ready; the fleet costs {} now",
+        parts.join(", "),
+        count(ready, "node"),
+        money(&cost)
+    ));
+    Ok(exit)
+}
+
+const fn name(standing: &Standing) -> &'static str {
+    match standing {
+        Standing::Reached => "reached",
+        Standing::Incomplete => "incomplete",
+        Standing::TimedOut => "timed-out",
+        Standing::Failed => "failed",
+        Standing::Braked(_) => "braked",
+        Standing::NeedsApproval => "needs-approval",
+    }
+}

@@ -1,0 +1,91 @@
+//! `validate`: is the configuration right?
+
+use fleetwright_core::{ErrorReport, Result};
+use fleetwright_engine::select_offers;
+use serde::Serialize;
+
+use crate::args::{Global, Validate};
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::output::{Out, count};
+
+#[derive(Serialize)]
+struct Report {
+    source: String,
+    providers: usize,
+    pools: usize,
+    /// With `--online`: what the providers said against it.
+    findings: Vec<Finding>,
+}
+
+#[derive(Serialize)]
+struct Finding {
+    subject: String,
+    problem: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<ErrorReport>,
+}
+
+pub(super) async fn run(out: Out, global: &Global, args: &Validate) -> Result<Exit> {
+    let context = Context::load(global, out)?;
+    let config = &context.loaded.config;
+    let mut report = Report {
+        source: context.source(),
+        providers: config.providers.len(),
+        pools: config.pools.len(),
+        findings: Vec::new(),
+    };
+    if args.online {
+        report.findings = ask(&context).await?;
+    }
+    let exit = if report.findings.is_empty() { Exit::Done } else { Exit::Findings };
+    if out.json {
+        out.json(&report)?;
+        return Ok(exit);
+    }
+    for finding in &report.findings {
+        out.error_line(&format!("{}: {}", finding.subject, finding.problem));
+        if let Some(hint) = finding.error.as_ref().and_then(|error| error.hint.as_ref()) {
+            out.hint(hint);
+        }
+    }
+    let verdict = if report.findings.is_empty() { "valid" } else { "not usable as it is" };
+    out.line(&format!(
+        "{}: {verdict}, {} and {}",
+        report.source,
+        count(report.providers, "provider"),
+        count(report.pools, "pool")
+    ))?;
+    Ok(exit)
+}
+
+/// Asks each provider whether it answers, and looks for an offer for each pool.
+async fn ask(context: &Context) -> Result<Vec<Finding>> {
+    let engine = context.engine().await?;
+    let mut findings = Vec::new();
+    for (name, provider) in engine.providers() {
+        if let Err(error) = provider.check().await {
+            let report = error.report();
+            findings.push(Finding {
+                subject: format!("provider `{name}`"),
+                problem: report.to_string(),
+                error: Some(report),
+            });
+        }
+    }
+    let observation = engine.observe_with_catalogs().await?;
+    for (name, pool) in &engine.fleet().pools {
+        let selection = select_offers(pool, &observation.providers, &observation.marks);
+        if selection.offers.is_empty() {
+            let why: Vec<String> =
+                selection.excluded.iter().map(|e| format!("{}: {}", e.what, e.why)).collect();
+            findings.push(Finding {
+                subject: format!("pool `{name}`"),
+                problem: format!("no offer meets it: {}", why.join("; ")),
+                error: None,
+            });
+        }
+    }
+    context.end_progress();
+    Ok(findings)
+}

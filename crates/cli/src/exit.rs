@@ -1,0 +1,94 @@
+//! Exit statuses: one table for errors (in core) and one for outcomes (here).
+
+use std::process::ExitCode;
+
+/// How a command ended that did not fail with an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// All that was asked for.
+    Done,
+    /// Something is missing: see the last lines on stderr.
+    Incomplete,
+    /// An audit or validation found something.
+    Findings,
+    /// Nobody agreed, or there was no terminal to ask on.
+    NotConfirmed,
+    /// A command on a node failed, or a node was not reached.
+    RemoteFailed,
+    /// A plan removes more than it may.
+    Braked,
+}
+
+/// The signal that ended a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Signal {
+    /// Ctrl-C.
+    Interrupt,
+    /// A polite kill.
+    Terminate,
+}
+
+/// Statuses of outcomes with their meaning, for the reference.
+pub(crate) const OUTCOMES: [(u8, &str); 9] = [
+    (0, "done"),
+    (2, "wrong arguments on the command line"),
+    (20, "incomplete: something is missing, and stderr says what and why"),
+    (21, "findings: `audit`, `plan --check` or `validate` found something"),
+    (22, "not confirmed: nobody agreed, or there is no terminal and no `--yes`"),
+    (23, "a command on a node failed, or a node was not reached"),
+    (24, "braked: the plan removes more than it may"),
+    (130, "interrupted from the keyboard; the next run picks up what was begun"),
+    (143, "terminated; the next run picks up what was begun"),
+];
+
+impl Exit {
+    pub(crate) const fn status(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Incomplete => 20,
+            Self::Findings => 21,
+            Self::NotConfirmed => 22,
+            Self::RemoteFailed => 23,
+            Self::Braked => 24,
+        }
+    }
+
+    pub(crate) fn code(self) -> ExitCode {
+        self.status().into()
+    }
+}
+
+impl Signal {
+    pub(crate) fn code(self) -> ExitCode {
+        match self {
+            Self::Interrupt => 130.into(),
+            Self::Terminate => 143.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_outcome_is_in_the_table_and_none_clashes_with_an_error() {
+        let all = [
+            Exit::Done,
+            Exit::Incomplete,
+            Exit::Findings,
+            Exit::NotConfirmed,
+            Exit::RemoteFailed,
+            Exit::Braked,
+        ];
+        for exit in all {
+            assert!(OUTCOMES.iter().any(|(status, _)| *status == exit.status()), "{exit:?}");
+        }
+        for (status, _) in OUTCOMES {
+            assert!(
+                fleetwright_core::Kind::ALL.iter().all(|kind| kind.exit_code() != status),
+                "{status}"
+            );
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! What is printed: data on stdout, everything else on stderr.
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+use anstream::{eprintln, println};
+use anstyle::{AnsiColor, Style};
+use comfy_table::{ContentArrangement, Table, presets};
+use fleetwright_core::{Error, HourlyPrice, Kind, Result};
+use serde::Serialize;
+
+use crate::exit::Signal;
+
+const BAD: Style = AnsiColor::Red.on_default().bold();
+const HINT: Style = AnsiColor::Cyan.on_default();
+const DIM: Style = Style::new().dimmed();
+
+/// How to print: decided once, from the arguments.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Out {
+    /// JSON instead of text on stdout.
+    pub(crate) json: bool,
+    /// No progress.
+    pub(crate) quiet: bool,
+}
+
+impl Out {
+    /// Prints a value as JSON.
+    pub(crate) fn json<T: Serialize>(self, value: &T) -> Result<()> {
+        let text = serde_json::to_string_pretty(value).map_err(|error| {
+            Error::new(Kind::Unexpected, "the answer cannot be written as JSON").with_source(error)
+        })?;
+        self.line(&text)
+    }
+
+    /// Prints a value as one line of JSON.
+    pub(crate) fn json_line<T: Serialize>(self, value: &T) -> Result<()> {
+        let text = serde_json::to_string(value).map_err(|error| {
+            Error::new(Kind::Unexpected, "the answer cannot be written as JSON").with_source(error)
+        })?;
+        self.line(&text)
+    }
+
+    /// Prints a line on stdout. A reader that went away (`| head`) is no error of ours, but there
+    /// is nobody left to print for.
+    pub(crate) fn line(self, text: &str) -> Result<()> {
+        writeln!(anstream::stdout(), "{text}").map_err(|error| {
+            Error::new(Kind::Unexpected, "stdout cannot be written to").with_source(error)
+        })
+    }
+
+    /// Prints a table on stdout, without frames, as wide as it needs to be when it is not read on
+    /// a terminal.
+    pub(crate) fn table(self, header: &[&str], rows: Vec<Vec<String>>) -> Result<()> {
+        let mut table = Table::new();
+        table.load_style(presets::NOTHING).set_header(header.iter().copied());
+        if !std::io::stdout().is_terminal() {
+            table.set_content_arrangement(ContentArrangement::Disabled);
+        }
+        for row in rows {
+            table.add_row(row);
+        }
+        for column in table.column_iter_mut() {
+            column.set_padding((0, 2));
+        }
+        let text: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
+        self.line(&text.join("\n"))
+    }
+
+    /// A line about what goes on.
+    pub(crate) fn note(self, text: &str) {
+        if !self.quiet {
+            eprintln!("{text}");
+        }
+    }
+
+    /// A line that stands back.
+    pub(crate) fn faint(self, text: &str) {
+        if !self.quiet {
+            eprintln!("{DIM}{text}{DIM:#}");
+        }
+    }
+
+    /// A line about something that went wrong.
+    pub(crate) fn error_line(self, text: &str) {
+        eprintln!("{BAD}error{BAD:#}: {text}");
+    }
+
+    /// A line about what the reader can do.
+    pub(crate) fn hint(self, text: &str) {
+        eprintln!("{HINT}hint{HINT:#}: {text}");
+    }
+}
+
+/// Prints an error: what, why, where, what to do. With `--json` also as an object on stdout.
+pub(crate) fn report(error: &Error, json: bool) -> ExitCode {
+    let report = error.report();
+    if json {
+        let value = serde_json::json!({ "error": report });
+        println!("{value:#}");
+    }
+    eprintln!("{BAD}error{BAD:#}: {}", report.message);
+    for cause in &report.causes {
+        eprintln!("  cause: {cause}");
+    }
+    if let Some(shown) = fleetwright::config::render(error) {
+        eprintln!("{}", shown.trim_end());
+    } else {
+        for (name, value) in &report.context {
+            for (at, line) in value.trim_end().lines().enumerate() {
+                let name = if at == 0 { format!("{name}: ") } else { " ".repeat(name.len() + 2) };
+                eprintln!("  {name}{line}");
+            }
+        }
+        if let Some(hint) = &report.hint {
+            eprintln!("{HINT}hint{HINT:#}: {hint}");
+        }
+    }
+    report.kind.exit_code().into()
+}
+
+/// Prints an error of the operating system that came before anything else could work.
+pub(crate) fn report_io(what: &str, error: &std::io::Error) -> ExitCode {
+    report(&Error::new(Kind::Unexpected, what).with_source(error.to_string()), false)
+}
+
+/// Says that a signal ended the run.
+pub(crate) fn report_interrupted(signal: Signal) -> ExitCode {
+    eprintln!("{BAD}stopped{BAD:#}: what was begun is in the journal; run the command again to finish it");
+    signal.code()
+}
+
+/// Logs go to stderr; nothing by default but warnings.
+pub(crate) fn start_logging(verbose: u8) {
+    use tracing_subscriber::EnvFilter;
+    let default = match verbose {
+        0 => "warn",
+        1 => "warn,fleetwright=debug,fleetwright_engine=debug",
+        _ => "trace,russh=info,sqlx=info",
+    };
+    let filter = EnvFilter::try_from_env(fleetwright::env::LOG)
+        .unwrap_or_else(|_| EnvFilter::new(default));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(anstream::stderr)
+        .with_target(verbose > 1)
+        .init();
+}
+
+/// Sums of money by currency, for a sentence: `$1.20/h and €3.00/h`.
+pub(crate) fn money(prices: &[HourlyPrice]) -> String {
+    if prices.is_empty() {
+        return HourlyPrice::FREE.to_string();
+    }
+    prices.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
+}
+
+/// `1 node`, `2 nodes`.
+pub(crate) fn count(number: usize, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{plural}")
+}
+
+/// How long ago, in the coarsest unit that says something.
+pub(crate) fn age(since: jiff::Timestamp, now: jiff::Timestamp) -> String {
+    let seconds = now.duration_since(since).as_secs().max(0);
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3_600 => format!("{}m", seconds / 60),
+        3_600..86_400 => format!("{}h", seconds / 3_600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}

@@ -1,0 +1,124 @@
+//! Progress on stderr: a line per event, and on a terminal a spinner that says what is going on.
+
+use std::io::IsTerminal;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use fleetwright_core::{Event, EventKind, Life};
+use fleetwright_engine::Listener;
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Prints events as they happen.
+pub(crate) struct Progress {
+    spinner: Option<ProgressBar>,
+    tally: Mutex<Tally>,
+}
+
+#[derive(Default)]
+struct Tally {
+    ready: usize,
+    gone: usize,
+}
+
+impl Progress {
+    /// A spinner on a terminal, plain lines elsewhere.
+    pub(crate) fn new() -> Self {
+        let spinner = std::io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::new_spinner();
+            if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed:.dim}") {
+                bar.set_style(style);
+            }
+            bar.set_message("looking");
+            bar.enable_steady_tick(Duration::from_millis(120));
+            bar
+        });
+        Self { spinner, tally: Mutex::default() }
+    }
+
+    fn line(&self, text: &str) {
+        match &self.spinner {
+            Some(spinner) => spinner.println(text),
+            None => anstream::eprintln!("{text}"),
+        }
+    }
+
+    fn message(&self, text: String) {
+        if let Some(spinner) = &self.spinner {
+            spinner.set_message(text);
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some(spinner) = &self.spinner {
+            spinner.finish_and_clear();
+        }
+    }
+}
+
+impl Listener for Progress {
+    fn hear(&self, event: &Event) {
+        if let Some(text) = line(&event.what) {
+            self.line(&text);
+        }
+        if let EventKind::NodeChanged { to, .. } = &event.what {
+            let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+            match to {
+                Life::Ready => tally.ready += 1,
+                Life::Gone => tally.gone += 1,
+                _ => {}
+            }
+            self.message(format!("{} ready, {} gone", tally.ready, tally.gone));
+        }
+    }
+}
+
+/// An event in one line; `None` for those that only matter to a machine.
+pub(crate) fn line(what: &EventKind) -> Option<String> {
+    Some(match what {
+        EventKind::Observed { gaps, .. } if gaps.is_empty() => return None,
+        EventKind::Observed { gaps, .. } => format!("  ! not seen: {}", gaps.join("; ")),
+        EventKind::Planned { .. } => return None,
+        EventKind::ClaimOpened { pool, count, offer, price, .. } => {
+            let price =
+                price.map_or_else(|| "price unknown".to_owned(), |price| price.to_string());
+            format!("  + asking for {count} in pool {pool}: {offer}, {price} each")
+        }
+        EventKind::ClaimFulfilled { count, shortfall: Some(why), .. } => {
+            format!("  ! got only {count}: {why}")
+        }
+        EventKind::ClaimFulfilled { .. } => return None,
+        EventKind::ClaimRefused { error, .. } => format!("  ! refused: {error}"),
+        EventKind::ClaimUncertain { error, .. } => {
+            format!("  ? the answer is not known yet: {error}")
+        }
+        EventKind::NodeChanged { name, from: None, to, .. } => format!("  + {name} {to}"),
+        EventKind::NodeChanged { name, to, reason, .. } => {
+            let sign = match to {
+                Life::Failed => "!",
+                Life::Draining | Life::Terminating | Life::Gone => "-",
+                _ => "+",
+            };
+            format!("  {sign} {name} {to}: {reason}")
+        }
+        EventKind::StepFailed { step, error, .. } => format!("  ! {step}: {error}"),
+        EventKind::Retried { provider, operation, after_ms, error } => format!(
+            "  . {provider} {} again in {after_ms} ms: {error}",
+            operation.as_str()
+        ),
+        EventKind::CapacityMarked { place, until, .. } => {
+            format!("  ! {place} is taken for sold out until {until:.0}")
+        }
+        EventKind::BreakerChanged { provider, open: true, reason } => {
+            format!("  ! {provider} is not asked for a while: {reason}")
+        }
+        EventKind::BreakerChanged { provider, open: false, reason } => {
+            format!("  + {provider} is asked again: {reason}")
+        }
+        EventKind::Withheld { subject, what, reason } => {
+            format!("  ! withheld: {subject} {what}: {reason}")
+        }
+        EventKind::Braked { reason } => format!("  ! nothing was done: {reason}"),
+    })
+}
