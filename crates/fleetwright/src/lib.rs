@@ -1,1 +1,46 @@
-//! Placeholder.
+//! Everything that a program needs to drive a fleet: configuration, paths, the table of provider
+//! kinds, and a [`Session`] that ties them together.
+//!
+//! ```text
+//!  fleetwright.toml ─┐
+//!  environment ──────┼─► Loaded ─► Paths ─► providers ─► Session
+//!  flags ────────────┘                                   ▲
+//!                    store, remote, guard, engine ───────┘
+//! ```
+//!
+//! ```
+//! use std::path::Path;
+//!
+//! use fleetwright::{Environment, config::Loaded};
+//!
+//! let text = "
+//! [providers.here]
+//! kind = 'local'
+//!
+//! [pools.web]
+//! desired = 2
+//! candidates = [{ provider = 'her' }]
+//! ";
+//! let error = Loaded::from_text("fleetwright.toml", text, &Environment::default(), Path::new("."))
+//!     .unwrap_err();
+//! assert_eq!(error.to_string(), "no provider is named `her`");
+//! assert_eq!(error.hint(), Some("did you mean `here`?"));
+//! ```
+
+pub mod config;
+pub mod env;
+pub mod init;
+pub mod paths;
+pub mod providers;
+pub mod reference;
+pub mod schema;
+mod secret;
+mod session;
+
+pub use config::{Config, Loaded, Origin, Overrides};
+pub use env::Environment;
+pub use fleetwright_core as core;
+pub use paths::Paths;
+pub use providers::NodeProgram;
+pub use secret::SecretRef;
+pub use session::{Session, SessionOptions};

@@ -1,0 +1,305 @@
+//! Checks what a configuration means: names, references, values that are texts to the schema.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use fleetwright_core::{HourlyPrice, Pool, Provider, check_name, keys};
+
+use super::parse::Places;
+use super::shape::join;
+use super::source::Problem;
+use super::{Config, suggest};
+use crate::env::Environment;
+
+/// Longest label key or value that every cloud accepts.
+const LABEL_LIMIT: usize = 63;
+
+/// Finds everything that is wrong, and makes the paths in `config` absolute on the way.
+pub(crate) fn meaning(
+    config: &mut Config,
+    provider_names: &[String],
+    places: &Places,
+    directory: &Path,
+    environment: &Environment,
+) -> Vec<Problem> {
+    let mut check = Check {
+        places,
+        problems: Vec::new(),
+    };
+    check.top_level(config);
+    check.names(config, provider_names);
+    for (name, pool) in &config.pools {
+        check.pool(pool, &join("pools", name), provider_names);
+    }
+    let expand = |path: &mut PathBuf| *path = environment.expand(path, directory);
+    config.store.path.iter_mut().for_each(expand);
+    config.ssh.known_hosts.iter_mut().for_each(expand);
+    config.ssh.identities.iter_mut().for_each(expand);
+    check.identities(&config.ssh.identities);
+    check.problems
+}
+
+struct Check<'a> {
+    places: &'a Places,
+    problems: Vec<Problem>,
+}
+
+impl Check<'_> {
+    fn report(&mut self, key: &str, problem: Problem) {
+        let span = self.places.nearest(key);
+        self.problems.push(Problem {
+            key: Some(key.to_owned()),
+            span,
+            ..problem
+        });
+    }
+
+    fn top_level(&mut self, config: &Config) {
+        if let Err(error) = check_name("fleet", &config.fleet) {
+            self.report("fleet", Problem::from_error(&error));
+        }
+        if let Some(Err(problem)) = config.owner.as_deref().map(label_value) {
+            self.report("owner", problem);
+        }
+        if config.safety.max_removal_percent > 100 {
+            let key = "safety.max_removal_percent";
+            self.report(key, Problem::new(format!("`{key}` must be at most 100")));
+        }
+        if config.ssh.connect_timeout.0.is_zero() {
+            let key = "ssh.connect_timeout";
+            self.report(key, Problem::new(format!("`{key}` must be more than 0s")));
+        }
+    }
+
+    fn names(&mut self, config: &Config, provider_names: &[String]) {
+        let providers = provider_names
+            .iter()
+            .map(|name| ("provider", "providers", name));
+        let pools = config.pools.keys().map(|name| ("pool", "pools", name));
+        for (what, table, name) in providers.chain(pools) {
+            if let Err(error) = check_name(what, name) {
+                let key = join(table, name);
+                let span = self.places.name(&key);
+                self.problems.push(Problem {
+                    key: Some(key),
+                    span,
+                    ..Problem::from_error(&error)
+                });
+            }
+        }
+        if provider_names.is_empty() {
+            let problem = Problem::new("no provider is configured")
+                .with_hint("add `[providers.local]` and below it `kind = \"local\"`");
+            self.report("providers", problem);
+        }
+    }
+
+    fn pool(&mut self, pool: &Pool, key: &str, provider_names: &[String]) {
+        for (at, candidate) in pool.candidates.iter().enumerate() {
+            if !provider_names.contains(&candidate.provider) {
+                let known = provider_names.iter().map(String::as_str);
+                self.report(
+                    &format!("{key}.candidates[{at}].provider"),
+                    Problem {
+                        hint: suggest::hint(&candidate.provider, "configured providers", known),
+                        ..Problem::new(format!("no provider is named `{}`", candidate.provider))
+                    },
+                );
+            }
+        }
+        if let Some(Err(error)) = pool.max_price.as_deref().map(str::parse::<HourlyPrice>) {
+            self.report(&join(key, "max_price"), Problem::from_error(&error));
+        }
+        if let Some(Err(problem)) = pool.user_data.as_deref().map(user_data) {
+            let inline = join(key, "user_data");
+            let file = join(key, "user_data_file");
+            let key = if self.places.name(&file).is_some() {
+                file
+            } else {
+                inline
+            };
+            self.report(&key, problem);
+        }
+        for (at, line) in pool.ssh_keys.iter().enumerate() {
+            if let Err(problem) = public_key(line) {
+                self.report(&format!("{key}.ssh_keys[{at}]"), problem);
+            }
+        }
+        for (name, value) in &pool.labels {
+            let label = join(&join(key, "labels"), name);
+            if let Err(problem) = label_key(name) {
+                let span = self.places.name(&label);
+                self.problems.push(Problem {
+                    key: Some(label),
+                    span,
+                    ..problem
+                });
+            } else if let Err(problem) = label_value(value) {
+                self.report(&label, problem);
+            }
+        }
+        let limits = [
+            ("boot", pool.limits.boot),
+            ("bootstrap", pool.limits.bootstrap),
+            ("in_service", pool.limits.in_service),
+            ("terminate", pool.limits.terminate),
+        ];
+        for (name, limit) in limits {
+            if limit.0.is_zero() {
+                let key = join(&join(key, "limits"), name);
+                self.report(&key, Problem::new(format!("`{key}` must be more than 0s")));
+            }
+        }
+    }
+
+    /// Files that are named must be there; which keys they hold is found out when they are used.
+    fn identities(&mut self, paths: &[PathBuf]) {
+        for (at, path) in paths.iter().enumerate() {
+            if let Err(error) = path.metadata() {
+                let problem = Problem::new(format!(
+                    "the private key `{}` cannot be read: {error}",
+                    path.display()
+                ));
+                self.report(&format!("ssh.identities[{at}]"), problem);
+            }
+        }
+    }
+}
+
+fn user_data(text: &str) -> Result<(), Problem> {
+    if text.starts_with("#!") || text.starts_with("#cloud-config") {
+        return Ok(());
+    }
+    Err(
+        Problem::new("user data must be a script or a cloud-config document")
+            .with_hint("begin it with `#!/bin/sh` or `#cloud-config`"),
+    )
+}
+
+fn public_key(line: &str) -> Result<(), Problem> {
+    let mut parts = line.split_whitespace();
+    let kind = parts.next().unwrap_or("");
+    let is_key = ["ssh-", "ecdsa-", "sk-"]
+        .iter()
+        .any(|prefix| kind.starts_with(prefix))
+        && parts.next().is_some_and(|body| body.starts_with("AAAA"));
+    if is_key && !line.contains('\n') {
+        return Ok(());
+    }
+    let is_private = line.contains("PRIVATE KEY");
+    let problem = if is_private {
+        Problem::new("this is a private key; a public one is wanted")
+    } else {
+        Problem::new("this is not a public key in OpenSSH's format")
+    };
+    Err(Problem {
+        is_secret: is_private,
+        ..problem.with_hint("put the one line of a `.pub` file here: `ssh-ed25519 AAAA...`")
+    })
+}
+
+/// Checks the value of a label against what every cloud accepts.
+pub(crate) fn label_value(value: &str) -> Result<(), Problem> {
+    if value.len() <= LABEL_LIMIT && value.chars().all(is_label_character) {
+        return Ok(());
+    }
+    Err(
+        Problem::new(format!("`{value}` cannot be the value of a label"))
+            .with_hint("use at most 63 lower-case letters, digits, dashes and underscores"),
+    )
+}
+
+fn label_key(key: &str) -> Result<(), Problem> {
+    if key == keys::MANAGED_BY || key.starts_with("fleetwright") {
+        return Err(
+            Problem::new(format!("the label `{key}` belongs to Fleetwright"))
+                .with_hint("choose another name"),
+        );
+    }
+    let is_good = key.len() <= LABEL_LIMIT
+        && key.starts_with(|c: char| c.is_ascii_lowercase())
+        && key.chars().all(is_label_character);
+    if is_good {
+        return Ok(());
+    }
+    Err(Problem::new(format!("`{key}` cannot be the name of a label")).with_hint(
+        "use at most 63 lower-case letters, digits, dashes and underscores, beginning with a letter",
+    ))
+}
+
+fn is_label_character(c: char) -> bool {
+    c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_'
+}
+
+/// Checks pools against what the built providers say about themselves. The problems carry keys;
+/// the caller knows their places.
+pub(crate) fn against_providers(
+    config: &Config,
+    providers: &BTreeMap<String, Arc<dyn Provider>>,
+) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (name, pool) in &config.pools {
+        let key = join("pools", name);
+        let mut report = |key: String, problem: Problem| {
+            problems.push(Problem {
+                key: Some(key),
+                ..problem
+            });
+        };
+        for (at, candidate) in pool.candidates.iter().enumerate() {
+            let Some(provider) = providers.get(&candidate.provider) else {
+                continue;
+            };
+            let regions = &provider.info().regions;
+            if let Some(region) = candidate.region.as_ref().filter(|r| !regions.contains(r)) {
+                report(
+                    format!("{key}.candidates[{at}].region"),
+                    Problem {
+                        hint: suggest::hint(
+                            region,
+                            "its regions",
+                            regions.iter().map(String::as_str),
+                        ),
+                        ..Problem::new(format!(
+                            "the provider `{}` has no region `{region}`",
+                            candidate.provider
+                        ))
+                    },
+                );
+            }
+        }
+        // Without candidates a pool may land on any provider.
+        let used: Vec<&dyn Provider> = providers
+            .iter()
+            .filter(|(name, _)| {
+                pool.candidates.is_empty() || pool.candidates.iter().any(|c| &c.provider == *name)
+            })
+            .map(|(_, provider)| &**provider)
+            .collect();
+        let length = pool.user_data.as_ref().map_or(0, String::len);
+        if let Some(provider) = used.iter().find(|p| p.info().user_data_limit < length) {
+            let info = provider.info();
+            report(
+                join(&key, "user_data"),
+                Problem::new(format!(
+                    "the user data has {length} bytes; the provider `{}` takes at most {}",
+                    info.name, info.user_data_limit
+                ))
+                .with_hint("let a short script fetch the rest"),
+            );
+        }
+        let without = used.iter().find(|p| p.balancers().is_none());
+        if let (Some(balancer), Some(provider)) = (&pool.balancer, without) {
+            report(
+                join(&key, "balancer"),
+                Problem::new(format!(
+                    "nodes of the provider `{}` cannot be registered with `{balancer}`: it has no \
+                     load balancers",
+                    provider.info().name
+                )),
+            );
+        }
+    }
+    problems
+}

@@ -1,0 +1,203 @@
+//! The one table of provider kinds.
+//!
+//! A new kind is a crate, a feature, and an entry in [`KINDS`] with the few lines that build it.
+//! An entry whose feature is off stays in the table without code, so that a configuration that
+//! names it is told what is missing.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use fleetwright_core::{Clock, Provider, Result};
+use serde_json::Value;
+use toml::de::ValueDeserializer;
+
+use crate::config::ProviderEntry;
+use crate::paths::Paths;
+
+/// A kind of provider.
+#[derive(Debug, Clone, Copy)]
+pub struct ProviderKind {
+    /// What `kind` says in the configuration.
+    pub kind: &'static str,
+    /// What it is, in a sentence.
+    pub about: &'static str,
+    /// The Cargo feature that compiles it in.
+    pub feature: &'static str,
+    /// How it is read and built; absent if this program was built without it.
+    pub code: Option<ProviderCode>,
+}
+
+/// How the configuration of a kind is described and read.
+#[derive(Debug, Clone, Copy)]
+pub struct ProviderCode {
+    /// The JSON Schema of its table, without `kind`.
+    pub schema: fn() -> Value,
+    /// Reads its table, from which `kind` was taken out.
+    pub parse: ParseProvider,
+}
+
+/// Reads a provider's table; the second argument makes the paths in it absolute.
+pub type ParseProvider = fn(
+    ValueDeserializer<'_>,
+    &dyn Fn(&Path) -> PathBuf,
+) -> Result<Arc<dyn ProviderConfig>, toml::de::Error>;
+
+/// The configuration of one provider: it knows how to check itself and how to build the provider.
+pub trait ProviderConfig: Debug + Send + Sync {
+    /// Checks what the types cannot say. If the message begins with a key in backticks, the reader
+    /// is shown that key.
+    ///
+    /// # Errors
+    /// `Config`.
+    fn check(&self) -> Result<()>;
+
+    /// Replaces each path by what `absolute` makes of it.
+    fn resolve_paths(&mut self, absolute: &dyn Fn(&Path) -> PathBuf);
+
+    /// Builds the provider, without calling it.
+    ///
+    /// # Errors
+    /// `Config`.
+    fn build(&self, name: &str, context: &BuildContext) -> Result<Arc<dyn Provider>>;
+}
+
+/// What providers are built with.
+#[derive(Debug, Clone)]
+pub struct BuildContext {
+    /// Where state lives.
+    pub paths: Paths,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The program that a local node runs as.
+    pub node_program: NodeProgram,
+}
+
+/// A program and the arguments that make it a local node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeProgram {
+    /// The executable.
+    pub path: PathBuf,
+    /// Arguments before those that the provider adds.
+    pub args: Vec<String>,
+}
+
+/// Every kind that exists, compiled in or not, in alphabetical order.
+pub const KINDS: &[ProviderKind] = &[
+    ProviderKind {
+        kind: "local",
+        about: "Processes on this machine, each with its own SSH server. Needs no account.",
+        feature: "local",
+        code: LOCAL,
+    },
+    ProviderKind {
+        kind: "sim",
+        about: "A simulated cloud with prices, limits, scarcity and faults, for tests and demos.",
+        feature: "sim",
+        code: SIM,
+    },
+];
+
+/// Builds every provider of a configuration.
+///
+/// # Errors
+/// `Config`, with the name of the provider as context.
+pub fn build_all(
+    entries: &BTreeMap<String, ProviderEntry>,
+    context: &BuildContext,
+) -> Result<BTreeMap<String, Arc<dyn Provider>>> {
+    entries
+        .iter()
+        .map(|(name, entry)| {
+            let provider = entry
+                .config
+                .build(name, context)
+                .map_err(|error| error.with_context("provider", name.clone()))?;
+            Ok((name.clone(), provider))
+        })
+        .collect()
+}
+
+// === local ===
+
+#[cfg(not(feature = "local"))]
+const LOCAL: Option<ProviderCode> = None;
+#[cfg(feature = "local")]
+const LOCAL: Option<ProviderCode> = Some(code::<fleetwright_local::LocalConfig>());
+
+#[cfg(feature = "local")]
+impl ProviderConfig for fleetwright_local::LocalConfig {
+    fn check(&self) -> Result<()> {
+        // The inherent method, not this one.
+        Self::check(self)
+    }
+
+    fn resolve_paths(&mut self, absolute: &dyn Fn(&Path) -> PathBuf) {
+        if let Some(root) = &mut self.root {
+            *root = absolute(root);
+        }
+    }
+
+    fn build(&self, name: &str, context: &BuildContext) -> Result<Arc<dyn Provider>> {
+        let program = fleetwright_local::NodeProgram {
+            path: context.node_program.path.clone(),
+            args: context.node_program.args.clone(),
+        };
+        let provider = fleetwright_local::LocalProvider::new(
+            name,
+            self.clone(),
+            context.paths.nodes(name),
+            program,
+            Arc::clone(&context.clock),
+        )?;
+        Ok(Arc::new(provider))
+    }
+}
+
+// === sim ===
+
+#[cfg(not(feature = "sim"))]
+const SIM: Option<ProviderCode> = None;
+#[cfg(feature = "sim")]
+const SIM: Option<ProviderCode> = Some(code::<fleetwright_sim::SimConfig>());
+
+#[cfg(feature = "sim")]
+impl ProviderConfig for fleetwright_sim::SimConfig {
+    fn check(&self) -> Result<()> {
+        self.validate()
+    }
+
+    fn resolve_paths(&mut self, absolute: &dyn Fn(&Path) -> PathBuf) {
+        if let Some(world) = &mut self.world {
+            *world = absolute(world);
+        }
+    }
+
+    fn build(&self, name: &str, context: &BuildContext) -> Result<Arc<dyn Provider>> {
+        let provider = fleetwright_sim::SimProvider::new(
+            name,
+            self.clone(),
+            context.paths.sim_world(name),
+            Arc::clone(&context.clock),
+        )?;
+        Ok(Arc::new(provider))
+    }
+}
+
+// === what all kinds share ===
+
+#[cfg(any(feature = "local", feature = "sim"))]
+const fn code<C>() -> ProviderCode
+where
+    C: ProviderConfig + serde::de::DeserializeOwned + schemars::JsonSchema + 'static,
+{
+    ProviderCode {
+        schema: || schemars::schema_for!(C).to_value(),
+        parse: |table, absolute| {
+            let mut config = C::deserialize(table)?;
+            config.resolve_paths(absolute);
+            Ok(Arc::new(config))
+        },
+    }
+}
