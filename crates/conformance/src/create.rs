@@ -230,7 +230,7 @@ pub(crate) async fn an_impossible_count_is_refused(run: &Run<'_>) -> Outcome {
 
 pub(crate) async fn an_unknown_type_is_refused(run: &Run<'_>) -> Outcome {
     let mut spec = run.subject().spec();
-    spec.instance_type = "conformance-no-such-type".to_owned();
+    "conformance-no-such-type".clone_into(&mut spec.instance_type);
     is_refused(run, "an unknown instance type", &run.request_for(spec, 1))
         .await
         .map(|_| ())
@@ -238,7 +238,7 @@ pub(crate) async fn an_unknown_type_is_refused(run: &Run<'_>) -> Outcome {
 
 pub(crate) async fn an_unknown_region_is_refused(run: &Run<'_>) -> Outcome {
     let mut spec = run.subject().spec();
-    spec.region = "conformance-no-such-region".to_owned();
+    "conformance-no-such-region".clone_into(&mut spec.region);
     spec.zone = None;
     is_refused(run, "an unknown region", &run.request_for(spec, 1))
         .await

@@ -10,15 +10,16 @@ pub(crate) async fn a_deleted_node_is_really_gone(run: &Run<'_>) -> Outcome {
     let node = run.nodes(1).await?.remove(0);
     run.remove([&node.id]).await?;
     is_gone(run, &node.id).await?;
+    run.settle_lag().await;
     match run.look_at(&node.id).await {
         Ok(node) => must(
             node.state.is_deleted(),
-            "`get` of a node that is gone is `NotFound` or has `NodeState::Deleted`",
+            "after `listing_lag`, `get` of a node that is gone is `NotFound` or `NodeState::Deleted`",
             || format!("{node:?}"),
         ),
         Err(error) => must(
             error.kind() == Kind::NotFound,
-            "`get` of a node that is gone is `NotFound` or has `NodeState::Deleted`",
+            "after `listing_lag`, `get` of a node that is gone is `NotFound` or `NodeState::Deleted`",
             || format!("{error:?}"),
         ),
     }

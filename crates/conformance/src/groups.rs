@@ -164,6 +164,7 @@ pub(crate) async fn a_group_comes_to_its_size(run: &Run<'_>) -> Outcome {
         "the members of a group are machines that really exist, and all of them",
         || format!("{members:?}"),
     )?;
+    run.settle_lag().await;
     for member in &members {
         let node = run.ok("`get` finds a member of a group", run.look_at(member).await)?;
         must(
@@ -225,7 +226,7 @@ pub(crate) async fn a_group_that_cannot_be_is_refused(run: &Run<'_>) -> Outcome 
         ..group.spec.clone()
     };
     let mut odd_type = group.spec.clone();
-    odd_type.node.instance_type = "conformance-no-such-type".to_owned();
+    "conformance-no-such-type".clone_into(&mut odd_type.node.instance_type);
     for (what, spec) in [
         ("below its minimum", sizes(2, 1, 4)),
         ("above its maximum", sizes(1, 5, 4)),

@@ -194,6 +194,7 @@ pub(crate) enum Look<T = ()> {
 pub struct Run<'a> {
     subject: &'a dyn Subject,
     info: ProviderInfo,
+    journal: String,
     before: BTreeSet<NodeId>,
     notes: Mutex<Notes>,
 }
@@ -219,6 +220,7 @@ impl<'a> Run<'a> {
         Self {
             subject,
             info: subject.provider().info().clone(),
+            journal: fresh_name(),
             before: ids(&subject.truth().await),
             notes: Mutex::default(),
         }
@@ -304,7 +306,7 @@ impl Run<'_> {
             (keys::MANAGED_BY, keys::MANAGED_BY_VALUE),
             (keys::FLEET, "conformance"),
             (keys::POOL, "suite"),
-            (keys::JOURNAL, "conformance-journal"),
+            (keys::JOURNAL, &*self.journal),
             (keys::GENERATION, "0a1b2c3d"),
         ] {
             spec.labels.insert(key.to_owned(), value.to_owned());

@@ -5,11 +5,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use fleetwright_conformance::Point;
 use fleetwright_core::ability::{
-    Balancer, DnsRecord, Interruption, Member, MemberHealth, Offering, Quota, RecordKind,
+    Balancer, DnsRecord, Interruption, InterruptionKind, Member, MemberHealth, Offering, Quota,
+    RecordKind,
 };
 use fleetwright_core::{
-    Availability, Balancers, Catalog, Dns, Error, HourlyPrice, InstanceType, Interruptions, Kind,
-    Market, NodeId, NodeState, Operation, Quotas, Result,
+    Availability, Balancers, Catalog, Currency, Dns, Error, HourlyPrice, InstanceType,
+    Interruptions, Kind, Market, NodeId, NodeState, Operation, Quotas, Result,
 };
 use tokio::time::{Instant, sleep};
 
@@ -58,7 +59,12 @@ impl Catalog for Memory {
 
     async fn offerings(&self) -> Result<Vec<Offering>> {
         self.call(Operation::Catalog).await?;
-        Ok(TYPES
+        let flaw = self.world().flaw;
+        let mut names = TYPES.to_vec();
+        if flaw == Some(Flaw::OffersUnknownTypes) {
+            names.push("unheard-of");
+        }
+        Ok(names
             .iter()
             .flat_map(|name| REGIONS.iter().map(move |region| (name, region)))
             .map(|(name, region)| Offering {
@@ -66,7 +72,14 @@ impl Catalog for Memory {
                 region: (*region).to_owned(),
                 zone: None,
                 market: Market::OnDemand,
-                price: Some(HourlyPrice::usd_micros(1)),
+                price: Some(HourlyPrice {
+                    currency: if flaw == Some(Flaw::MixesCurrencies) && *region == REGIONS[1] {
+                        Currency::Eur
+                    } else {
+                        Currency::Usd
+                    },
+                    micros_per_hour: 1,
+                }),
                 availability: Availability::Available,
             })
             .collect())
@@ -83,13 +96,26 @@ impl Quotas for Memory {
             .iter()
             .filter(|m| !m.is_gone())
             .count();
-        Ok(vec![Quota {
+        let flaw = self.world().flaw;
+        let quota = Quota {
             name: "machines".to_owned(),
             region: None,
             limit: 1_000,
-            used: u64::try_from(used).ok(),
+            used: u64::try_from(used).ok().map(|used| {
+                if flaw == Some(Flaw::CountsNothing) {
+                    0
+                } else {
+                    used
+                }
+            }),
             unit: "nodes".to_owned(),
-        }])
+        };
+        let times = if flaw == Some(Flaw::NamesQuotasTwice) {
+            2
+        } else {
+            1
+        };
+        Ok(vec![quota; times])
     }
 }
 
@@ -97,16 +123,18 @@ impl Quotas for Memory {
 impl Balancers for Memory {
     async fn list_balancers(&self) -> Result<Vec<Balancer>> {
         self.call(Operation::Read).await?;
-        Ok(vec![Balancer {
+        let balancer = Balancer {
             name: BALANCER.to_owned(),
             region: None,
             address: None,
-        }])
+        };
+        let twice = self.world().flaw == Some(Flaw::ListsBalancersTwice);
+        Ok(vec![balancer; if twice { 2 } else { 1 }])
     }
 
     async fn members(&self, balancer: &str) -> Result<Vec<Member>> {
         self.call(Operation::Read).await?;
-        if balancer != BALANCER {
+        if balancer != BALANCER && self.world().flaw != Some(Flaw::InventsBalancers) {
             return Err(missing("balancer", balancer));
         }
         let now = Instant::now();
@@ -121,7 +149,8 @@ impl Balancers for Memory {
             .map(|member| {
                 let running = world
                     .machine(&member.node)
-                    .is_some_and(|m| m.state(flaw) == NodeState::Running);
+                    .is_some_and(|m| m.state(flaw) == NodeState::Running)
+                    || flaw == Some(Flaw::CallsTheDeadHealthy);
                 let health = if member.leaves_at.is_some() {
                     MemberHealth::Draining
                 } else if member.since + Duration::from_secs(1) > now {
@@ -162,6 +191,10 @@ impl Balancers for Memory {
         }
         let mut world = self.world();
         let never = world.flaw == Some(Flaw::NeverDrains);
+        let known = world.balancer.iter().any(|member| member.node == *node);
+        if !known && world.flaw == Some(Flaw::RefusesToDrainStrangers) {
+            return Err(missing("member", node.as_str()));
+        }
         for member in world.balancer.iter_mut().filter(|m| m.node == *node) {
             if !never {
                 member.leaves_at.get_or_insert(Instant::now() + DRAIN);
@@ -175,12 +208,17 @@ impl Balancers for Memory {
 impl Dns for Memory {
     async fn list_zones(&self) -> Result<Vec<String>> {
         self.call(Operation::Read).await?;
-        Ok(vec![DNS_ZONE.to_owned()])
+        let dot = if self.world().flaw == Some(Flaw::DotsZones) {
+            "."
+        } else {
+            ""
+        };
+        Ok(vec![format!("{DNS_ZONE}{dot}")])
     }
 
     async fn list_records(&self, zone: &str) -> Result<Vec<DnsRecord>> {
         self.call(Operation::Read).await?;
-        if zone != DNS_ZONE {
+        if zone != DNS_ZONE && self.world().flaw != Some(Flaw::InventsZones) {
             return Err(missing("zone", zone));
         }
         Ok(self.world().records.clone())
@@ -191,11 +229,14 @@ impl Dns for Memory {
         if zone != DNS_ZONE {
             return Err(missing("zone", zone));
         }
-        if record.values.is_empty() {
+        if record.values.is_empty() && self.world().flaw != Some(Flaw::TakesEmptyRecords) {
             return Err(Error::new(Kind::Invalid, "a record has at least one value"));
         }
         let mut world = self.world();
         let mut record = record.clone();
+        if world.flaw == Some(Flaw::LosesTheTimeToLive) {
+            record.ttl_seconds = 1;
+        }
         let same = |other: &DnsRecord| (&other.name, other.kind) == (&record.name, record.kind);
         let old = world.records.iter().position(same);
         if let Some(old) = old.map(|at| world.records.remove(at))
@@ -212,9 +253,11 @@ impl Dns for Memory {
         if zone != DNS_ZONE {
             return Err(missing("zone", zone));
         }
-        self.world()
+        let mut world = self.world();
+        let every = world.flaw == Some(Flaw::RemovesEveryKind);
+        world
             .records
-            .retain(|record| record.name != name || record.kind != kind);
+            .retain(|record| record.name != name || (record.kind != kind && !every));
         Ok(())
     }
 }
@@ -223,6 +266,19 @@ impl Dns for Memory {
 impl Interruptions for Memory {
     async fn pending(&self) -> Result<Vec<Interruption>> {
         self.call(Operation::Read).await?;
-        Ok(self.world().notices.clone())
+        let world = self.world();
+        Ok(match world.flaw {
+            Some(Flaw::AnnouncesNothing) => Vec::new(),
+            Some(Flaw::AnnouncesEveryNode) => world
+                .machines
+                .iter()
+                .map(|machine| Interruption {
+                    node: machine.node.id.clone(),
+                    kind: InterruptionKind::Rebalance,
+                    at: None,
+                })
+                .collect(),
+            _ => world.notices.clone(),
+        })
     }
 }

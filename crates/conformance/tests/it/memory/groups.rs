@@ -27,7 +27,8 @@ impl World {
     fn members_of(&self, name: &str) -> Vec<NodeId> {
         self.machines
             .iter()
-            .filter(|m| m.group.as_deref() == Some(name) && m.gone_at.is_none() && !m.killed)
+            .filter(|m| m.group.as_deref() == Some(name) && m.gone_at.is_none())
+            .filter(|m| !m.killed || self.flaw == Some(Flaw::NeverReplacesMembers))
             .map(|m| m.node.id.clone())
             .collect()
     }
@@ -39,13 +40,15 @@ impl World {
             .machines
             .iter()
             .filter(|m| m.group.as_ref() == Some(&group.name) && m.killed)
+            .filter(|_| self.flaw != Some(Flaw::NeverReplacesMembers))
             .map(|m| m.node.id.clone())
             .collect();
         for id in dead {
             self.start_removal(&id);
         }
         let spec = self.groups[at].spec.clone();
-        let wanted = usize::try_from(group.desired).unwrap_or(usize::MAX);
+        let less = u32::from(self.flaw == Some(Flaw::MakesGroupsTooSmall));
+        let wanted = usize::try_from(group.desired - less).unwrap_or(usize::MAX);
         for _ in self.members_of(&group.name).len()..wanted {
             let id = self.make(&spec, format!("{}-m", group.name), &group.region)?;
             if let Some(machine) = self.machine_mut(&id) {
@@ -69,7 +72,15 @@ impl Groups for Memory {
         let group = {
             let mut world = self.world();
             let at = match world.group_at(&spec.node.region, &spec.name) {
-                Ok(at) if world.groups[at].token == *token => at,
+                Ok(_) if world.flaw == Some(Flaw::RefusesTheSameGroup) => {
+                    return Err(Error::new(Kind::Conflict, "the name is taken"));
+                }
+                Ok(at)
+                    if world.groups[at].token == *token
+                        || world.flaw == Some(Flaw::AdoptsForeignGroups) =>
+                {
+                    at
+                }
                 Ok(_) => return Err(Error::new(Kind::Conflict, "the name is taken")),
                 Err(_) => {
                     world.groups.push(GroupState {
@@ -106,7 +117,10 @@ impl Groups for Memory {
     async fn members(&self, region: &str, group: &str) -> Result<Vec<GroupMember>> {
         self.call(Operation::Read).await?;
         let mut world = self.world();
-        let at = world.group_at(region, group)?;
+        let at = match world.group_at(region, group) {
+            Err(_) if world.flaw == Some(Flaw::InventsGroups) => return Ok(Vec::new()),
+            at => at?,
+        };
         world.tend(at)?;
         let ids = world.members_of(group);
         Ok(world
@@ -125,7 +139,11 @@ impl Groups for Memory {
         let mut world = self.world();
         let at = world.group_at(region, group)?;
         let limits = &world.groups[at].group;
-        if desired < limits.desired || desired > limits.max {
+        if world.flaw == Some(Flaw::ForgetsToGrow) {
+            return Ok(());
+        }
+        let shrinks = world.flaw == Some(Flaw::ShrinksByGrowing);
+        if (desired < limits.desired && !shrinks) || desired > limits.max {
             return Err(invalid(format!("cannot grow to {desired}")));
         }
         world.groups[at].group.desired = desired;
@@ -144,7 +162,9 @@ impl Groups for Memory {
         if desired < limits.min && world.flaw != Some(Flaw::IgnoresTheMinimum) {
             return Err(invalid("the group would fall below its minimum"));
         }
-        world.groups[at].group.desired = desired;
+        if world.flaw != Some(Flaw::ReplacesRemovedMembers) {
+            world.groups[at].group.desired = desired;
+        }
         for id in leaving {
             world.start_removal(id);
         }

@@ -11,6 +11,5 @@ mod provider;
 mod subject;
 mod world;
 
-pub(crate) use provider::Memory;
 pub(crate) use subject::MemorySubject;
-pub(crate) use world::{Flaw, World};
+pub(crate) use world::Flaw;

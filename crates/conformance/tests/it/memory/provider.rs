@@ -10,7 +10,7 @@ use fleetwright_conformance::Point;
 use fleetwright_core::{
     ApiLimit, Balancers, Catalog, Checked, CreateRequest, Created, Deletion, Dns, Error, Gap,
     Groups, Idempotency, Interruptions, Kind, LimitUnit, ListRequest, Listing, Node, NodeId,
-    NodeSpec, Operation, Provider, ProviderInfo, Quotas, Result,
+    NodeSpec, NodeState, Operation, Provider, ProviderInfo, Quotas, Result,
 };
 use tokio::time::{Instant, sleep};
 
@@ -37,6 +37,20 @@ impl fmt::Debug for Memory {
 
 impl Memory {
     pub(crate) fn new(world: Arc<Mutex<World>>, idempotency: Idempotency) -> Self {
+        let flaw = world.lock().expect("no test panics with the lock").flaw;
+        let bucket = ApiLimit {
+            family: "all".to_owned(),
+            operations: Operation::ALL.to_vec(),
+            unit: LimitUnit::Calls,
+            burst: 1_000,
+            per_minute: 60_000,
+            per_region: false,
+        };
+        let buckets = if flaw == Some(Flaw::DescribesABucketTwice) {
+            2
+        } else {
+            1
+        };
         Self {
             world,
             info: ProviderInfo {
@@ -50,14 +64,7 @@ impl Memory {
                 user_data_limit: 1_000,
                 reports_boot: true,
                 has_ssh: false,
-                limits: vec![ApiLimit {
-                    family: "all".to_owned(),
-                    operations: Operation::ALL.to_vec(),
-                    unit: LimitUnit::Calls,
-                    burst: 1_000,
-                    per_minute: 60_000,
-                    per_region: false,
-                }],
+                limits: vec![bucket; buckets],
             },
             key: KEY.to_owned(),
         }
@@ -87,17 +94,33 @@ impl Memory {
         {
             return invalid("type", &spec.instance_type);
         }
-        if !REGIONS.contains(&spec.region.as_str()) {
+        let anywhere = self.flaw() == Some(Flaw::MakesInAnyPlace);
+        if !REGIONS.contains(&spec.region.as_str()) && !anywhere {
             return invalid("region", &spec.region);
         }
-        if let Some(zone) = spec.zone.as_deref().filter(|zone| *zone != ZONE) {
+        if let Some(zone) = spec
+            .zone
+            .as_deref()
+            .filter(|zone| *zone != ZONE && !anywhere)
+        {
             return invalid("zone", zone);
         }
-        let length = spec.user_data.as_ref().map_or(0, String::len);
-        if length > self.info.user_data_limit {
+        let text = spec.user_data.as_deref().unwrap_or_default();
+        let length = text.len();
+        let most = match self.flaw() {
+            Some(Flaw::TakesAnyUserData) => usize::MAX,
+            Some(Flaw::CutsUserData) => 100,
+            _ => self.info.user_data_limit,
+        };
+        if length > most {
+            let quoted = if self.flaw() == Some(Flaw::QuotesUserData) {
+                text
+            } else {
+                ""
+            };
             return Err(Error::new(
                 Kind::Invalid,
-                format!("user data of {length} bytes is too long"),
+                format!("user data of {length} bytes is too long{quoted}"),
             ));
         }
         Ok(())
@@ -121,6 +144,11 @@ impl Memory {
         let mut world = self.world();
         let parameters = request.parameters();
         let forgets = world.flaw == Some(Flaw::ForgetsTheToken);
+        if world.flaw == Some(Flaw::SharesANodeBetweenTokens)
+            && let Some((_, ids)) = world.tokens.values().next()
+        {
+            return Ok((ids.clone(), None));
+        }
         if let Some((known, ids)) = world
             .tokens
             .get(request.token.as_str())
@@ -161,7 +189,14 @@ impl Memory {
     /// One after another, each known by its name or label.
     async fn create_singly(&self, request: &CreateRequest) -> Result<(Vec<NodeId>, Option<Error>)> {
         let by_name = self.info.idempotency == Idempotency::DeterministicName;
-        let mut found = if request.replay && !by_name {
+        let flaw = self.flaw();
+        if flaw == Some(Flaw::RefusesReplaysOfNothing)
+            && request.replay
+            && self.world().listed_with(request).is_empty()
+        {
+            return Err(Error::new(Kind::NotFound, "there is nothing to replay"));
+        }
+        let mut found = if request.replay && !by_name && flaw != Some(Flaw::ForgetsTheReplayMark) {
             self.world().listed_with(request)
         } else {
             Vec::new()
@@ -181,7 +216,8 @@ impl Memory {
                     .machines
                     .iter()
                     .filter(|m| by_name || found.contains(&m.node.id))
-                    .find(|m| m.node.name == name && !m.is_gone());
+                    .find(|m| m.node.name == name && !m.is_gone())
+                    .filter(|_| flaw != Some(Flaw::ForgetsTheToken));
                 if let Some(machine) = there {
                     let same = machine.node.label(fleetwright_core::keys::CLAIM)
                         == Some(request.token.as_str())
@@ -206,6 +242,12 @@ impl Memory {
                 world.trip(Operation::Create, Point::Midway, Some(&request.spec.region))?;
             }
             sleep(STEP).await;
+            if flaw == Some(Flaw::LabelsAfterwards)
+                && let Some(id) = found.last()
+                && let Some(machine) = self.world().machine_mut(id)
+            {
+                machine.node.labels = request.spec.labels.clone();
+            }
         }
         Ok((found, shortfall))
     }
@@ -217,15 +259,25 @@ impl Memory {
             .machines
             .iter()
             .filter(|m| m.node.id.region() == region && m.listed_from <= now)
-            .filter(|m| m.gone_at.is_none_or(|at| at + LAG > now))
+            .filter(|m| {
+                flaw == Some(Flaw::ListsDeletedNodesForEver)
+                    || m.gone_at.is_none_or(|at| at + LAG > now)
+            })
             .map(|m| m.report(flaw))
+            .map(|mut node| {
+                if flaw == Some(Flaw::ListsDeletedNodesForEver) && node.state.is_deleted() {
+                    node.state = NodeState::Running;
+                }
+                node
+            })
             .collect();
         let wanted = |node: &Node| {
             (request.foreign || node.is_managed() || flaw == Some(Flaw::ShowsForeignNodes))
-                && request
-                    .labels
-                    .iter()
-                    .all(|(key, value)| node.label(key) == Some(value))
+                && (flaw == Some(Flaw::IgnoresLabelFilters)
+                    || request
+                        .labels
+                        .iter()
+                        .all(|(key, value)| node.label(key) == Some(value)))
         };
         let mut nodes = Vec::new();
         for (number, page) in all.chunks(PAGE).enumerate() {
@@ -255,19 +307,28 @@ impl Provider for Memory {
     async fn check(&self) -> Result<Checked> {
         sleep(STEP).await;
         self.trip(Operation::Check, Point::Before, REGIONS[0])?;
+        if self.flaw() == Some(Flaw::ChecksByMakingANode) {
+            self.world().make_ghost()?;
+        }
         Ok(Checked::default())
     }
 
     async fn create(&self, request: &CreateRequest) -> Result<Created> {
         self.check_spec(&request.spec)?;
-        if request.count == 0 || request.count > self.info.batch {
+        let any = self.flaw() == Some(Flaw::TakesAnyCount);
+        if !any && (request.count == 0 || request.count > self.info.batch) {
             return Err(Error::new(
                 Kind::Invalid,
                 format!("{} machines cannot be asked for", request.count),
             ));
         }
+        let serial = self.world().serial;
         sleep(STEP).await;
         self.trip(Operation::Create, Point::Before, &request.spec.region)?;
+        if self.flaw() == Some(Flaw::FailsUnderLoad) {
+            // A read, a pause, a write: calls at once give out the same ids.
+            self.world().serial = serial;
+        }
         let (ids, shortfall) = if self.info.idempotency == Idempotency::NativeToken {
             self.create_at_once(request)?
         } else {
@@ -275,7 +336,12 @@ impl Provider for Memory {
         };
         sleep(STEP).await;
         self.trip(Operation::Create, Point::After, &request.spec.region)?;
-        let nodes = self.world().nodes(&ids);
+        let mut nodes = self.world().nodes(&ids);
+        if self.flaw() == Some(Flaw::ForgetsTypes) {
+            for node in &mut nodes {
+                node.instance_type.clear();
+            }
+        }
         match shortfall {
             Some(error)
                 if nodes.is_empty() || error.effect() == fleetwright_core::Effect::Unknown =>
@@ -308,7 +374,13 @@ impl Provider for Memory {
         let wanted = request
             .regions
             .as_ref()
+            .filter(|_| self.flaw() != Some(Flaw::IgnoresRegionFilters))
             .map_or(all.clone(), |regions| regions.iter().cloned().collect());
+        if self.flaw() == Some(Flaw::InventsNodes) {
+            let mut world = World::default();
+            let ghost = world.make_ghost()?;
+            nodes.extend(world.nodes(&[ghost]));
+        }
         for region in &wanted {
             if !all.contains(region) {
                 if self.flaw() == Some(Flaw::HidesUnlistedRegions) {
@@ -331,10 +403,18 @@ impl Provider for Memory {
         sleep(STEP).await;
         self.trip(Operation::Get, Point::Before, id.region())?;
         let world = self.world();
+        let kind = if world.flaw == Some(Flaw::DoubtsUnknownNodes) {
+            Kind::Unavailable
+        } else {
+            Kind::NotFound
+        };
         world
             .machine(id)
+            .filter(|machine| {
+                machine.node.is_managed() || world.flaw != Some(Flaw::HidesForeignNodesFromGet)
+            })
             .map(|machine| machine.report(world.flaw))
-            .ok_or_else(|| Error::new(Kind::NotFound, format!("there is no node `{id}`")))
+            .ok_or_else(|| Error::new(kind, format!("there is no node `{id}`")))
     }
 
     async fn delete(&self, id: &NodeId) -> Result<Deletion> {
@@ -343,8 +423,24 @@ impl Provider for Memory {
         self.trip(Operation::Delete, Point::Before, id.region())?;
         let deletion = {
             let mut world = self.world();
-            if world.flaw != Some(Flaw::ForgetsToDelete) {
-                world.start_removal(id);
+            match (world.flaw, world.machine(id)) {
+                (Some(Flaw::SaysNotFoundToDelete), None) => {
+                    return Err(Error::new(Kind::NotFound, format!("there is no `{id}`")));
+                }
+                (Some(Flaw::RefusesToDeleteAgain), Some(machine)) if machine.gone_at.is_some() => {
+                    if !machine.is_gone() {
+                        return Err(Error::new(Kind::Conflict, "it is being deleted"));
+                    }
+                }
+                (Some(Flaw::DeletesTheNeighbor), _) => {
+                    if let Some(other) = world.machines.iter().find(|m| m.node.id != *id) {
+                        let other = other.node.id.clone();
+                        world.start_removal(&other);
+                    }
+                    world.start_removal(id);
+                }
+                (Some(Flaw::ForgetsToDelete), _) => {}
+                _ => world.start_removal(id),
             }
             let gone = world.machine(id).is_none_or(super::world::Machine::is_gone);
             let lies = matches!(

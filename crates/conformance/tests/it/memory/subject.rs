@@ -52,18 +52,7 @@ impl Subject for MemorySubject {
     }
 
     fn spec(&self) -> NodeSpec {
-        NodeSpec {
-            name: "base".to_owned(),
-            instance_type: TYPES[0].to_owned(),
-            image: None,
-            region: REGIONS[0].to_owned(),
-            zone: Some(ZONE.to_owned()),
-            market: Market::OnDemand,
-            ssh_keys: Vec::new(),
-            user_data: None,
-            labels: Labels::new(),
-            options: serde_json::Map::new(),
-        }
+        cheapest()
     }
 
     async fn settle(&self, wanted: Duration) {
@@ -134,5 +123,21 @@ impl Subject for MemorySubject {
             at: None,
         });
         true
+    }
+}
+
+/// The cheapest machine there is.
+pub(crate) fn cheapest() -> NodeSpec {
+    NodeSpec {
+        name: "base".to_owned(),
+        instance_type: TYPES[0].to_owned(),
+        image: None,
+        region: REGIONS[0].to_owned(),
+        zone: Some(ZONE.to_owned()),
+        market: Market::OnDemand,
+        ssh_keys: Vec::new(),
+        user_data: None,
+        labels: Labels::new(),
+        options: serde_json::Map::new(),
     }
 }

@@ -49,6 +49,53 @@ pub(crate) enum Flaw {
     HidesUnlistedRegions,
     ReadsNoResultOfBootScripts,
     GivesGpusWithoutModel,
+    ForgetsTheReplayMark,
+    LabelsAfterwards,
+    NeverReplacesMembers,
+    HidesForeignNodesFromGet,
+    MakesGroupsTooSmall,
+    ForgetsToGrow,
+    RefusesTheSameGroup,
+    AdoptsForeignGroups,
+    ShrinksByGrowing,
+    ReplacesRemovedMembers,
+    InventsGroups,
+    LosesTheTimeToLive,
+    TakesEmptyRecords,
+    RemovesEveryKind,
+    InventsZones,
+    InventsNodes,
+    TakesAnyCount,
+    DoubtsUnknownNodes,
+    MakesInAnyPlace,
+    ListsBalancersTwice,
+    SaysNotFoundToDelete,
+    OffersUnknownTypes,
+    MixesCurrencies,
+    NamesQuotasTwice,
+    CountsNothing,
+    ChecksByMakingANode,
+    DescribesABucketTwice,
+    TakesAnyUserData,
+    QuotesUserData,
+    DotsZones,
+    IgnoresLabelFilters,
+    IgnoresRegionFilters,
+    InventsBalancers,
+    RefusesToDrainStrangers,
+    CallsTheDeadHealthy,
+    AnnouncesEveryNode,
+    AnnouncesNothing,
+    RefusesToDeleteAgain,
+    DeletesTheNeighbor,
+    NamesAllAlike,
+    SharesANodeBetweenTokens,
+    ForgetsTypes,
+    RefusesReplaysOfNothing,
+    FailsUnderLoad,
+    CutsUserData,
+    ListsDeletedNodesForEver,
+    NeverBoots,
 }
 
 pub(crate) struct Machine {
@@ -103,7 +150,9 @@ impl Machine {
         match self.gone_at {
             Some(at) if at <= Instant::now() => NodeState::Deleted,
             Some(_) => NodeState::Deleting,
-            None if self.ready_at <= Instant::now() => NodeState::Running,
+            None if self.ready_at <= Instant::now() && flaw != Some(Flaw::NeverBoots) => {
+                NodeState::Running
+            }
             None => NodeState::Pending,
         }
     }
@@ -150,9 +199,16 @@ impl World {
         self.serial += 1;
         let id = NodeId::new(PROVIDER, region, &format!("m-{:04}", self.serial))?;
         let mut labels = spec.labels.clone();
-        if self.flaw == Some(Flaw::DropsLabels) {
-            labels.remove(keys::GENERATION);
+        match self.flaw {
+            Some(Flaw::DropsLabels) => drop(labels.remove(keys::GENERATION)),
+            Some(Flaw::LabelsAfterwards) => labels.clear(),
+            _ => {}
         }
+        let name = if self.flaw == Some(Flaw::NamesAllAlike) {
+            spec.name.clone()
+        } else {
+            name
+        };
         let now = Instant::now();
         self.machines.push(Machine {
             node: Node {
@@ -178,6 +234,12 @@ impl World {
             group: None,
         });
         Ok(id)
+    }
+
+    /// Makes a machine that nobody asked for.
+    pub(crate) fn make_ghost(&mut self) -> Result<NodeId> {
+        let spec = super::subject::cheapest();
+        self.make(&spec, "ghost".to_owned(), &spec.region)
     }
 
     pub(crate) fn machine(&self, id: &NodeId) -> Option<&Machine> {
