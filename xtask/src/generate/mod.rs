@@ -3,8 +3,10 @@
 //! A page is a function from the code's own tables to text. `--check`, and with it `check-rules`,
 //! compares the text with the file, so that a page can not fall behind.
 
+mod command;
+mod configuration;
 mod conformance;
-mod exit_codes;
+mod environment;
 
 use std::process::ExitCode;
 
@@ -58,7 +60,7 @@ pub(crate) fn run(workspace: &Workspace, check: bool) -> Result<ExitCode> {
         });
     }
     let mut written = 0;
-    for page in pages() {
+    for page in pages(workspace)? {
         if workspace.read(&page.path).ok().as_ref() != Some(&page.text) {
             write(workspace, &page)?;
             println!("wrote {}", page.path);
@@ -71,7 +73,7 @@ pub(crate) fn run(workspace: &Workspace, check: bool) -> Result<ExitCode> {
 
 /// The pages that are not what the code says, and the files that nothing generates.
 pub(crate) fn stale(workspace: &Workspace) -> Result<Vec<Violation>> {
-    let pages = pages();
+    let pages = pages(workspace)?;
     let files = workspace.files()?;
     Ok(compare(&pages, &files, &|path| workspace.read(path).ok()))
 }
@@ -122,8 +124,11 @@ fn compare(
     violations
 }
 
-fn pages() -> Vec<Page> {
-    vec![exit_codes::page(), conformance::page()]
+fn pages(workspace: &Workspace) -> Result<Vec<Page>> {
+    let mut pages = command::pages(workspace)?;
+    pages.extend(configuration::pages()?);
+    pages.extend([environment::page(), conformance::page()]);
+    Ok(pages)
 }
 
 fn write(workspace: &Workspace, page: &Page) -> Result<()> {

@@ -1,7 +1,9 @@
-//! The documents: those that every checkout has, and links between them that lead somewhere.
+//! The documents: those that every checkout has, links that lead somewhere, examples that work.
 
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
+
+use fleetwright::{Environment, Loaded};
 
 use crate::rules::Violation;
 
@@ -73,6 +75,35 @@ pub(crate) fn links(path: &str, text: &str, files: &BTreeSet<String>) -> Vec<Vio
     violations
 }
 
+/// Checks that every TOML block of a Markdown file is a configuration that the program reads.
+pub(crate) fn configurations(path: &str, text: &str) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    let mut block: Option<(usize, String)> = None;
+    for (at, line) in text.lines().enumerate() {
+        match (&mut block, line.trim_end()) {
+            (None, "```toml") => block = Some((at + 2, String::new())),
+            (Some((start, toml)), "```") => {
+                let read = Loaded::from_text(path, toml, &Environment::default(), Path::new("/"));
+                if let Err(error) = read {
+                    violations.push(Violation::new(
+                        path,
+                        *start,
+                        format!("the example is refused: {}", error.report()),
+                        "mend the example",
+                    ));
+                }
+                block = None;
+            }
+            (Some((_, toml)), line) => {
+                toml.push_str(line);
+                toml.push('\n');
+            }
+            (None, _) => {}
+        }
+    }
+    violations
+}
+
 /// The relative targets of the links in a line, without their fragments.
 fn targets(line: &str) -> impl Iterator<Item = &str> {
     line.match_indices("](").filter_map(|(at, opening)| {
@@ -109,6 +140,19 @@ mod tests {
         let empty = |_: &str| Some("# Title\n".to_owned());
         assert_eq!(check(&empty).len(), 1);
         assert_eq!(check(&|_| None).len(), DOCUMENTS.len());
+    }
+
+    #[test]
+    fn examples_are_configurations_that_the_program_reads() {
+        let example = |key: &str| {
+            format!(
+                "text\n```toml\n[providers.here]\nkind = \"local\"\n\n[pools.web]\n{key} = 3\n```\n"
+            )
+        };
+        assert_eq!(configurations("a.md", &example("desired")), vec![]);
+        let refused = configurations("a.md", &example("wanted"));
+        assert_eq!((refused.len(), refused[0].line), (1, 3));
+        assert_eq!(configurations("a.md", "```text\n[x\n```\n"), vec![]);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! | `manifests` | reasons beside dependencies, none unused, lints inherited |
 //! | `source` | length, module docs, printing, reasons of lint exceptions, marks of unfinished work |
 //! | `text` | words and addresses that belong to nobody else's machine, in every text file |
-//! | `documents` | those that must exist, the changelog, links |
+//! | `documents` | those that must exist, the changelog, links, examples |
 //!
 //! Every rule is a function from text to violations, so that each is shown to fail by a test.
 
@@ -88,7 +88,9 @@ pub(crate) fn run(workspace: &Workspace) -> Result<ExitCode> {
             violations.extend(text::check(path, &workspace.read(path)?, &root));
         }
         if Path::new(path).extension().is_some_and(|end| end == "md") {
-            violations.extend(documents::links(path, &workspace.read(path)?, &known));
+            let text = workspace.read(path)?;
+            violations.extend(documents::links(path, &text, &known));
+            violations.extend(documents::configurations(path, &text));
         }
     }
     violations.extend(documents::check(&|path| workspace.read(path).ok()));
