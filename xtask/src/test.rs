@@ -35,14 +35,25 @@ struct Part {
 /// The command that runs all but documentation tests.
 fn suite(workspace: &Workspace, args: &[String]) -> Command {
     let has_nextest = output(&mut workspace.cargo(["nextest", "--version"])).is_ok();
-    let fixed: &[&str] = if has_nextest {
-        &["nextest", "run", "--workspace", "--no-fail-fast"]
-    } else {
-        &["test", "--workspace", "--tests", "--no-fail-fast"]
-    };
-    let mut command = workspace.cargo(fixed);
+    let mut command = workspace.cargo(words(has_nextest, args));
     command.args(args);
     command
+}
+
+/// How the suite is started. Naming a crate narrows what is built, too: `--workspace` would win.
+fn words(has_nextest: bool, args: &[String]) -> Vec<&'static str> {
+    let mut words = if has_nextest {
+        vec!["nextest", "run", "--no-fail-fast"]
+    } else {
+        vec!["test", "--tests", "--no-fail-fast"]
+    };
+    if !args
+        .iter()
+        .any(|arg| arg.starts_with("-p") || arg.starts_with("--package"))
+    {
+        words.push("--workspace");
+    }
+    words
 }
 
 fn part(peers: &[Ensured], mut command: Command) -> Result<Part> {
@@ -97,6 +108,15 @@ fn summary(parts: &[Part], peers: &[Ensured], everything: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_named_crate_is_tested_alone_and_everything_otherwise() {
+        let filter = |args: &[&str]| -> Vec<String> { args.iter().map(|a| (*a).into()).collect() };
+        assert!(words(true, &[]).contains(&"--workspace"));
+        assert!(words(true, &filter(&["a_test"])).contains(&"--workspace"));
+        assert!(!words(false, &filter(&["-p", "xtask"])).contains(&"--workspace"));
+        assert!(!words(true, &filter(&["--package=xtask"])).contains(&"--workspace"));
+    }
 
     #[test]
     fn the_summary_counts_peers_and_gives_reasons() {
