@@ -114,11 +114,7 @@ impl Check<'_> {
         if let Some(Err(problem)) = pool.user_data.as_deref().map(user_data) {
             let inline = join(key, "user_data");
             let file = join(key, "user_data_file");
-            let key = if self.places.name(&file).is_some() {
-                file
-            } else {
-                inline
-            };
+            let key = if self.places.has(&file) { file } else { inline };
             self.report(&key, problem);
         }
         for (at, line) in pool.ssh_keys.iter().enumerate() {
@@ -237,6 +233,7 @@ fn is_label_character(c: char) -> bool {
 pub(crate) fn against_providers(
     config: &Config,
     providers: &BTreeMap<String, Arc<dyn Provider>>,
+    places: &Places,
 ) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (name, pool) in &config.pools {
@@ -277,11 +274,18 @@ pub(crate) fn against_providers(
             })
             .map(|(_, provider)| &**provider)
             .collect();
+        // Inline or from a file: the reader is shown the key that is there.
+        let user_data = join(&key, "user_data");
+        let user_data = if places.has(&user_data) {
+            user_data
+        } else {
+            join(&key, "user_data_file")
+        };
         let length = pool.user_data.as_ref().map_or(0, String::len);
         if let Some(provider) = used.iter().find(|p| p.info().user_data_limit < length) {
             let info = provider.info();
             report(
-                join(&key, "user_data"),
+                user_data,
                 Problem::new(format!(
                     "the user data has {length} bytes; the provider `{}` takes at most {}",
                     info.name, info.user_data_limit

@@ -22,7 +22,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fleetwright_core::{Error, Pool, Provider, Result, Span, check_name};
+use fleetwright_core::{Pool, Provider, Result, Span, check_name};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -243,7 +243,7 @@ impl Loaded {
     /// # Errors
     /// `Config`, with all problems, each with its place in the file.
     pub fn check_providers(&self, providers: &BTreeMap<String, Arc<dyn Provider>>) -> Result<()> {
-        let mut problems = check::against_providers(&self.config, providers);
+        let mut problems = check::against_providers(&self.config, providers, &self.places);
         for problem in &mut problems {
             problem.span = problem
                 .key
@@ -255,21 +255,38 @@ impl Loaded {
             None => Ok(()),
         }
     }
-
-    /// An error about a key of this configuration that was found later, with the key's place.
-    pub fn error_at(&self, key: &str, problem: Problem) -> Error {
-        let located = Problem {
-            span: self.places.nearest(key),
-            key: Some(key.to_owned()),
-            ..problem
-        };
-        Problems::new(&self.source, vec![located.clone()])
-            .map_or_else(|| located.into_error(), Error::from)
-    }
 }
 
 impl fmt::Display for Loaded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "fleet `{}` from {}", self.config.fleet, self.origin)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_that_was_not_compiled_in_says_how_to_get_it() {
+        let kinds = [ProviderKind {
+            kind: "moon",
+            about: "Far away.",
+            feature: "moonshot",
+            code: None,
+        }];
+        let found = Found {
+            source: Arc::new(Source::new("f.toml", "[providers.a]\nkind = 'moon'\n")),
+            directory: PathBuf::new(),
+            origin: Origin::BuiltIn,
+        };
+        let error = Loaded::read(found, &Environment::default(), &kinds)
+            .map(|loaded| loaded.to_string())
+            .expect_err("there is no code for it");
+        assert_eq!(
+            error.to_string(),
+            "the provider kind `moon` exists, but this program was built without it"
+        );
+        assert_eq!(error.hint(), Some("build with `--features moonshot`"));
     }
 }

@@ -104,6 +104,11 @@ impl Places {
         }
     }
 
+    /// Whether the key is there.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.values.contains_key(key)
+    }
+
     /// The key itself, where it is written.
     pub(crate) fn name(&self, key: &str) -> Option<Range<usize>> {
         self.keys.get(key).cloned()

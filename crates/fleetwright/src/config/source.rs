@@ -38,21 +38,22 @@ impl Source {
 
     /// Line and column of a byte, both from 1. Columns count characters.
     pub fn position(&self, at: usize) -> (usize, usize) {
-        let before = self
-            .text
-            .get(..at.min(self.text.len()))
-            .unwrap_or(&self.text);
+        let before = self.before(at);
         let line = before.matches('\n').count() + 1;
         let start = before.rfind('\n').map_or(0, |newline| newline + 1);
         (line, before[start..].chars().count() + 1)
     }
 
-    /// The line that holds a byte, without its end.
+    /// The line that holds a byte, without its end, and where it starts.
     fn line_at(&self, at: usize) -> (usize, &str) {
-        let at = at.min(self.text.len());
-        let start = self.text[..at].rfind('\n').map_or(0, |newline| newline + 1);
+        let start = self.before(at).rfind('\n').map_or(0, |newline| newline + 1);
         let line = self.text[start..].split('\n').next().unwrap_or("");
         (start, line.trim_end_matches('\r'))
+    }
+
+    /// The text up to a byte, which may be inside of a character or behind the end.
+    fn before(&self, at: usize) -> &str {
+        &self.text[..self.text.floor_char_boundary(at)]
     }
 }
 
@@ -192,7 +193,7 @@ impl Problems {
             Some(span) => {
                 let (number, column) = self.source.position(span.start);
                 let (start, line) = self.source.line_at(span.start);
-                let inside = span.start - start..(span.end - start).min(line.len());
+                let inside = span.start - start..span.end.saturating_sub(start).min(line.len());
                 let gutter = " ".repeat(number.to_string().len());
                 push_line(&mut out, &format!("{gutter}--> {name}:{number}:{column}"));
                 push_line(&mut out, &format!("{gutter} |"));

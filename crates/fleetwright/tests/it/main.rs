@@ -12,3 +12,5 @@ mod paths;
 mod reference;
 mod schema;
 mod secrets;
+mod session;
+mod typos;
