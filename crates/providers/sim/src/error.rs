@@ -6,34 +6,29 @@ use fleetwright_core::{Effect, Error, Kind, Operation, Scope};
 
 use crate::config::{QuotaUnit, SimQuota};
 
-/// Busy; nothing happened.
-pub(crate) fn refused(operation: Operation) -> Error {
-    Error::new(
-        Kind::Unavailable,
-        format!("the cloud is busy and refused `{}`", operation.as_str()),
-    )
-}
-
-/// No answer. It comes as a time-out or as a cut connection; either way nobody knows.
-pub(crate) fn lost(operation: Operation, call: u64) -> Error {
-    let operation = operation.as_str();
-    if call.is_multiple_of(2) {
-        Error::new(Kind::Timeout, format!("no answer to `{operation}`"))
-    } else {
-        Error::new(
-            Kind::Unavailable,
-            format!("the connection was cut during `{operation}`"),
-        )
-        .with_effect(Effect::Unknown)
+/// Refused for a reason that a test or the seed made up; nothing happened.
+pub(crate) fn refused(operation: Operation, kind: Kind) -> Error {
+    let name = operation.as_str();
+    match kind {
+        Kind::Unavailable => Error::new(kind, format!("the cloud is busy and refused `{name}`")),
+        Kind::Timeout => Error::new(kind, format!("no answer to `{name}`")),
+        Kind::RateLimited => throttled(operation, Duration::from_secs(1)),
+        Kind::Auth => Error::new(kind, "the credentials have expired"),
+        Kind::Permission => Error::new(kind, format!("the account may not `{name}`")),
+        Kind::Unexpected => Error::new(kind, format!("the answer to `{name}` makes no sense")),
+        _ => Error::new(kind, format!("the cloud refused `{name}` with `{kind}`")),
     }
+    .with_context("cause", "simulated fault")
 }
 
-/// An answer that makes no sense.
-pub(crate) fn garbage(operation: Operation) -> Error {
-    Error::new(
-        Kind::Unexpected,
-        format!("the answer to `{}` makes no sense", operation.as_str()),
-    )
+/// It happened, but the caller is not told.
+pub(crate) fn lost(operation: Operation, kind: Kind) -> Error {
+    let name = operation.as_str();
+    match kind {
+        Kind::Unavailable => Error::new(kind, format!("the connection was cut during `{name}`")),
+        _ => refused(operation, kind),
+    }
+    .with_effect(Effect::Unknown)
 }
 
 /// Too fast.
@@ -43,21 +38,6 @@ pub(crate) fn throttled(operation: Operation, retry_after: Duration) -> Error {
         format!("too many calls of `{}`", operation.as_str()),
     )
     .with_retry_after(retry_after)
-}
-
-/// The credentials have expired.
-pub(crate) fn auth_expired() -> Error {
-    Error::new(Kind::Auth, "the credentials have expired")
-        .with_hint("this is a simulated fault: see `faults.auth_expired`")
-}
-
-/// The credentials may not do this.
-pub(crate) fn forbidden(operation: Operation) -> Error {
-    Error::new(
-        Kind::Permission,
-        format!("the account may not `{}`", operation.as_str()),
-    )
-    .with_hint("this is a simulated fault: see `faults.forbidden`")
 }
 
 /// A region whose listing is broken.

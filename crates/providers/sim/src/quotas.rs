@@ -16,6 +16,7 @@ impl Quotas for SimProvider {
             Ok(config
                 .quota
                 .iter()
+                .chain(&step.state().quota)
                 .map(|quota| Quota {
                     name: format!("simulated {}", error::unit_name(quota.unit)),
                     region: quota.region.clone(),

@@ -40,7 +40,7 @@ pub(crate) fn place(
 ) -> Placement {
     let mut count = wish.count;
     let mut shortfall = None;
-    for quota in &config.quota {
+    for quota in config.quota.iter().chain(&state.quota) {
         let allowed = allowed(state, config, now, quota, wish);
         if allowed < count {
             count = allowed;

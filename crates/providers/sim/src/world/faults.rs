@@ -2,47 +2,33 @@
 
 use std::time::Duration;
 
-use fleetwright_core::{Operation, Span};
-use schemars::JsonSchema;
+use fleetwright_core::{Kind, Operation, Span};
 use serde::{Deserialize, Serialize};
 
 use super::hash;
 use crate::config::SimFaults;
 
 /// A way for a call to fail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Fault {
-    /// Busy: `unavailable`, nothing happened.
-    Refused,
-    /// Nothing happened, and no answer came: `timeout` or `unavailable`, effect unknown.
-    LostBefore,
-    /// It happened, but no answer came: `timeout` or `unavailable`, effect unknown.
-    LostAfter,
-    /// It happened, but the answer makes no sense: `unexpected`, effect unknown.
-    Garbage,
-    /// Too fast: `rate-limited` with the time to wait.
-    Throttled {
-        /// The time to wait.
-        retry_after: Span,
-    },
-    /// The credentials have expired: `auth`.
-    AuthExpired,
-    /// The credentials may not do this: `permission`.
-    Forbidden,
-    /// No machine to be had: `capacity`, for the zone that was asked for, else the region.
-    SoldOut,
-    /// The account may have no more: `quota`, for the whole account.
-    OverQuota,
+    /// Nothing happens, and the caller gets an error of this kind. A `timeout` is a request that
+    /// was lost on its way; `capacity` and `quota` are told only if a machine would have been made.
+    Before(Kind),
+    /// It happens, but instead of the answer the caller gets an error of this kind, effect
+    /// unknown: `timeout`, `unavailable` (the connection was cut) or `unexpected` (garbage).
+    After(Kind),
+    /// Nothing happens: `rate-limited` with this time to wait.
+    Throttled(Span),
 }
 
 /// Faults that wait for calls.
 ///
 /// ```
-/// use fleetwright_core::Operation;
+/// use fleetwright_core::{Kind, Operation};
 /// use fleetwright_sim::{Fault, Injection};
 ///
-/// let second_page_fails = Injection::new(Operation::List, Fault::Refused)
+/// let second_page_fails = Injection::new(Operation::List, Fault::Before(Kind::Unavailable))
 ///     .in_region("sim-east")
 ///     .after(1);
 /// ```
@@ -129,19 +115,18 @@ impl SimFaults {
         let roll = hash::of(seed, "fault", number) % 1000;
         let mut reach = 0;
         let wait = Duration::from_millis(100 + hash::of(seed, "wait", number) % 900);
+        let silence = match number % 2 {
+            0 => Kind::Timeout,
+            _ => Kind::Unavailable,
+        };
         [
-            (self.refused, Fault::Refused),
-            (self.lost_before, Fault::LostBefore),
-            (self.lost_after, Fault::LostAfter),
-            (self.garbage, Fault::Garbage),
-            (
-                self.throttled,
-                Fault::Throttled {
-                    retry_after: Span(wait),
-                },
-            ),
-            (self.auth_expired, Fault::AuthExpired),
-            (self.forbidden, Fault::Forbidden),
+            (self.refused, Fault::Before(Kind::Unavailable)),
+            (self.lost_before, Fault::Before(Kind::Timeout)),
+            (self.lost_after, Fault::After(silence)),
+            (self.garbage, Fault::After(Kind::Unexpected)),
+            (self.throttled, Fault::Throttled(Span(wait))),
+            (self.auth_expired, Fault::Before(Kind::Auth)),
+            (self.forbidden, Fault::Before(Kind::Permission)),
         ]
         .into_iter()
         .find(|(share, _)| {

@@ -19,11 +19,12 @@ pub(crate) mod machine;
 pub(crate) mod state;
 mod truth;
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use fleetwright_core::{Clock, Error, Kind, Operation, Result};
+use fleetwright_core::{Clock, Effect, Error, Kind, Operation, Result};
 use jiff::Timestamp;
 
 pub(crate) use advance::fill;
@@ -47,7 +48,6 @@ pub(crate) fn after(instant: Timestamp, duration: Duration) -> Timestamp {
 }
 
 /// One provider's way into the world.
-#[derive(Debug)]
 pub(crate) struct Cloud {
     name: String,
     config: SimConfig,
@@ -73,7 +73,7 @@ pub(crate) struct Step<'a> {
     lines: Vec<String>,
     failed: Option<serde_json::Error>,
     /// A test ordered that no machine can be had.
-    scarcity: Option<Fault>,
+    scarcity: Option<Kind>,
 }
 
 /// What is asked of the cloud.
@@ -85,6 +85,16 @@ pub(crate) struct Question<'a> {
 }
 
 // === impl Cloud ===
+
+impl fmt::Debug for Cloud {
+    /// Short: the state of a world can be large.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cloud")
+            .field("name", &self.name)
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
 
 impl Cloud {
     pub(crate) fn new(name: &str, config: SimConfig, path: PathBuf, clock: Arc<dyn Clock>) -> Self {
@@ -297,7 +307,7 @@ impl<'a> Step<'a> {
             hints: Vec::new(),
         };
         match self.scarcity.take() {
-            Some(Fault::SoldOut) => none(error::sold_out(
+            Some(Kind::Capacity) => none(error::sold_out(
                 wish.region,
                 wish.zone,
                 &wish.sold.name,
@@ -338,23 +348,17 @@ impl<'a> Step<'a> {
             region,
             machines,
         } = question;
-        let number = self.state.calls;
         let refusal = match fault {
-            Some(Fault::Refused) => Some(error::refused(operation)),
-            Some(Fault::Throttled { retry_after }) => {
-                Some(error::throttled(operation, retry_after.0))
-            }
-            Some(Fault::AuthExpired) => Some(error::auth_expired()),
-            Some(Fault::Forbidden) => Some(error::forbidden(operation)),
-            Some(Fault::LostBefore) => {
-                return (Err(error::lost(operation, number)), Outcome::LostBefore);
-            }
-            // A repeated token gets its first answer, however scarce machines are now.
-            Some(Fault::SoldOut | Fault::OverQuota) => {
-                self.scarcity = fault;
+            Some(Fault::Before(kind @ (Kind::Capacity | Kind::Quota)))
+                if matches!(operation, Operation::Create | Operation::Change) =>
+            {
+                // A repeated token gets its first answer, however scarce machines are now.
+                self.scarcity = Some(kind);
                 None
             }
-            Some(Fault::LostAfter | Fault::Garbage) | None => None,
+            Some(Fault::Before(kind)) => Some(error::refused(operation, kind)),
+            Some(Fault::Throttled(wait)) => Some(error::throttled(operation, wait.0)),
+            Some(Fault::After(_)) | None => None,
         };
         let refusal = refusal.or_else(|| {
             let limits = &self.cloud.config.api_limits;
@@ -369,15 +373,17 @@ impl<'a> Step<'a> {
             }
         });
         if let Some(refusal) = refusal {
-            let kind = refusal.kind();
-            return (Err(refusal), Outcome::Refused(kind));
+            let outcome = match refusal.effect() {
+                Effect::None => Outcome::Refused(refusal.kind()),
+                Effect::Unknown => Outcome::LostBefore,
+            };
+            return (Err(refusal), outcome);
         }
         let answer = effect(self);
         match (fault, answer) {
-            (Some(Fault::LostAfter), _) => {
-                (Err(error::lost(operation, number)), Outcome::LostAfter)
+            (Some(Fault::After(kind)), _) => {
+                (Err(error::lost(operation, kind)), Outcome::LostAfter)
             }
-            (Some(Fault::Garbage), _) => (Err(error::garbage(operation)), Outcome::LostAfter),
             (_, Ok(answer)) => (Ok(answer), Outcome::Answered),
             (_, Err(error)) => {
                 let kind = error.kind();

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::calls::{Call, CallCount};
 use super::faults::Injection;
 use super::machine::{Batch, End, Machine, Notice};
-use crate::config::SimCapacity;
+use crate::config::{SimCapacity, SimQuota};
 
 /// The version of the format: newer ones are refused.
 pub(super) const VERSION: u32 = 1;
@@ -56,6 +56,8 @@ pub(crate) struct State {
     pub(crate) broken: BTreeSet<String>,
     /// Scarcity that was made from outside.
     pub(crate) capacity: Vec<SimCapacity>,
+    /// Quotas that were set from outside.
+    pub(crate) quota: Vec<SimQuota>,
     pub(crate) recent: VecDeque<Call>,
     pub(crate) counts: BTreeMap<Operation, CallCount>,
 }
@@ -145,6 +147,8 @@ pub(crate) enum Change {
     Listing { region: String, broken: bool },
     /// What is scarce, besides the configuration.
     Capacity(Vec<SimCapacity>),
+    /// Which quotas hold, besides the configuration.
+    Quota(Vec<SimQuota>),
 }
 
 /// A snapshot, for writing without a copy.
@@ -219,6 +223,7 @@ impl State {
                 }
             }
             Change::Capacity(rules) => self.capacity = rules,
+            Change::Quota(quota) => self.quota = quota,
         }
     }
 

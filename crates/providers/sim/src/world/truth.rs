@@ -10,7 +10,7 @@ use fleetwright_core::{Labels, Market, Node, NodeId, Operation, Result};
 use super::machine::{self, Batch, End, Notice, Script, Why};
 use super::state::{Change, State};
 use super::{Call, CallCount, Cloud, Injection, after};
-use crate::config::SimCapacity;
+use crate::config::{SimCapacity, SimQuota};
 use crate::error;
 
 /// What really is in a simulated cloud: no lag, no faults, no limits, and nothing is counted as a
@@ -193,20 +193,20 @@ impl World {
         })
     }
 
-    /// Makes machines scarce, besides what the configuration says.
-    pub fn limit_capacity(&self, rule: SimCapacity) -> Result<()> {
+    /// Makes machines scarce, besides what the configuration says. The rules given before are
+    /// forgotten; without any, nothing is scarce.
+    pub fn set_capacity(&self, rules: Vec<SimCapacity>) -> Result<()> {
         self.cloud.step(|step| {
-            let mut rules = step.state().capacity.clone();
-            rules.push(rule);
             step.change(Change::Capacity(rules));
             Ok(())
         })
     }
 
-    /// Ends the scarcity that was made by [`limit_capacity`](Self::limit_capacity).
-    pub fn clear_capacity(&self) -> Result<()> {
+    /// Limits the account, besides what the configuration says. The quotas given before are
+    /// forgotten.
+    pub fn set_quota(&self, quota: Vec<SimQuota>) -> Result<()> {
         self.cloud.step(|step| {
-            step.change(Change::Capacity(Vec::new()));
+            step.change(Change::Quota(quota));
             Ok(())
         })
     }

@@ -1,0 +1,4 @@
+//! The simulated cloud, from outside.
+
+mod conformance;
+mod support;
