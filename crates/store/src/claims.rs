@@ -11,7 +11,7 @@ use sqlx::any::AnyRow;
 use crate::Store;
 use crate::error::{from_json, to_json};
 use crate::lease::Lease;
-use crate::transaction::{Transaction, column};
+use crate::transaction::{Query, Transaction, column};
 
 impl Store {
     /// Writes a new claim, with the events that tell of it. It is on disk before this returns, so
@@ -161,7 +161,7 @@ impl Store {
         .await
     }
 
-    async fn read_claims(&self, query: crate::transaction::Query<'_>) -> Result<Vec<Claim>> {
+    async fn read_claims(&self, query: Query<'_>) -> Result<Vec<Claim>> {
         let rows = self.rows(query).await?;
         rows.iter().map(|row| read(self.path(), row)).collect()
     }

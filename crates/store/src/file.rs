@@ -88,7 +88,8 @@ pub(crate) fn canonical(path: &Path) -> Result<PathBuf> {
     path.canonicalize().map_err(|e| refused("read", path, e))
 }
 
-/// The address of the file for the database driver.
+/// The address of the file for the database driver. The path is canonical: in an address, a
+/// relative one would begin with a host name, and dots would be resolved without regard to links.
 pub(crate) fn url(path: &Path) -> Result<String> {
     let text = path.to_str().ok_or_else(|| {
         Error::new(

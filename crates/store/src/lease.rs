@@ -18,6 +18,11 @@ use crate::error::{refused, unreadable};
 use crate::file;
 use crate::transaction::{Transaction, column};
 
+/// How often, and with which pause, a lock that is held is tried again. A process that was killed
+/// while it started another one leaves the lock to it until its `exec`: a moment, but not nothing.
+const TRIES: u32 = 10;
+const PAUSE: Duration = Duration::from_millis(10);
+
 /// The right to change the fleet, held by one at a time.
 ///
 /// Ends with [`Store::release`], when it is dropped, or with the process.
@@ -26,7 +31,7 @@ pub struct Lease {
     holder: String,
     fence: i64,
     acquired_at: Timestamp,
-    /// Locked as long as it is open. Closed on `exec`, so no child process inherits the lock.
+    /// Locked. Closed on `exec`, so no child process keeps it.
     lock: File,
 }
 
@@ -52,6 +57,16 @@ impl Lease {
     }
 }
 
+impl Drop for Lease {
+    /// Unlocks, rather than leaving it to the closing of the file: a process that is just being
+    /// started has a copy of the descriptor until its `exec`, and the lock would live as long.
+    fn drop(&mut self) {
+        if let Err(error) = self.lock.unlock() {
+            tracing::warn!(lease = self.name, %error, "the lease cannot be unlocked");
+        }
+    }
+}
+
 impl fmt::Debug for Lease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lease")
@@ -65,7 +80,8 @@ impl fmt::Debug for Lease {
 impl Store {
     /// Takes the lease, if nobody alive holds it. `holder` is shown to those who come too late.
     ///
-    /// A holder that died is succeeded at once, whatever `ttl` it asked for.
+    /// A holder that died is succeeded at once, whatever `ttl` it asked for; one that lives is
+    /// waited for no longer than a tenth of a second.
     ///
     /// # Errors
     /// `Conflict`, naming the holder and since when; `Config` if `name` is no name or the lock
@@ -80,10 +96,17 @@ impl Store {
         check_name("lease", name)?;
         let lock_path = file::beside(self.file(), &format!(".{name}.lock"));
         let lock = file::open_lock(&lock_path)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(self.taken(name).await?),
-            Err(TryLockError::Error(error)) => return Err(refused("lock", &lock_path, error)),
+        let mut tries = TRIES;
+        loop {
+            match lock.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if tries == 0 => {
+                    return Err(self.taken(name).await?);
+                }
+                Err(TryLockError::WouldBlock) => tokio::time::sleep(PAUSE).await,
+                Err(TryLockError::Error(error)) => return Err(refused("lock", &lock_path, error)),
+            }
+            tries -= 1;
         }
         let mut transaction = self.durable().await?;
         let row = transaction
@@ -149,11 +172,7 @@ impl Store {
                     .bind(lease.fence),
             )
             .await?;
-        transaction.commit().await?;
-        lease
-            .lock
-            .unlock()
-            .map_err(|e| refused("unlock the lease of", self.path(), e))
+        transaction.commit().await
     }
 
     /// The error for those who come too late.

@@ -73,7 +73,8 @@ pub(crate) async fn migrate(path: &Path) -> Result<()> {
         .map_err(|e| refused("lock", &lock_path, e))?;
 
     file::make_file(path)?;
-    let options: AnyConnectOptions = file::url(path)?.parse().map_err(|e| fault(path, e))?;
+    let url = file::url(&file::canonical(path)?)?;
+    let options: AnyConnectOptions = url.parse().map_err(|e| fault(path, e))?;
     let mut connection = options
         .disable_statement_logging()
         .connect()

@@ -9,7 +9,7 @@ use fleetwright_core::Result;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions, AnyRow};
 use sqlx::{AnyPool, ConnectOptions, Connection};
 
-use crate::error::fault;
+use crate::error::{damaged, fault};
 use crate::file;
 use crate::schema::{self, Found};
 use crate::transaction::{Query, Transaction};
@@ -57,19 +57,13 @@ impl Store {
         let options: AnyConnectOptions = file::url(&file)?.parse().map_err(|e| fault(path, e))?;
         let options = options.disable_statement_logging();
         let reads = pool(2, &options, READS);
-        let journal = match schema::look(&reads, &given).await {
-            Ok(Found::Current { journal }) => journal,
-            Ok(Found::Older) => {
-                schema::migrate(&given).await?;
-                match schema::look(&reads, &given).await? {
-                    Found::Current { journal } => journal,
-                    Found::Older => return Err(crate::error::damaged(&given)),
-                }
-            }
-            Err(error) => {
-                reads.close().await;
-                return Err(error);
-            }
+        let mut found = schema::look(&reads, &given).await?;
+        if found == Found::Older {
+            schema::migrate(&given).await?;
+            found = schema::look(&reads, &given).await?;
+        }
+        let Found::Current { journal } = found else {
+            return Err(damaged(&given));
         };
         Ok(Self(Arc::new(Inner {
             durable: pool(1, &options, DURABLE),

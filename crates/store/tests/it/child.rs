@@ -1,7 +1,6 @@
 //! What runs in the child processes: this test binary again, with a role from its environment.
 
 use std::env;
-use std::io::Read;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -18,8 +17,14 @@ pub(crate) const WRITES: usize = 200;
 
 /// Starts a child with a role; its standard input ends with this process.
 pub(crate) fn start(role: &str, journal: &Path) -> Child {
+    start_in(Path::new("."), role, journal)
+}
+
+/// Starts a child in another directory.
+pub(crate) fn start_in(directory: &Path, role: &str, journal: &Path) -> Child {
     Command::new(env::current_exe().unwrap())
         .args(["--exact", "child::the_role", "--ignored", "--nocapture"])
+        .current_dir(directory)
         .env(ROLE, role)
         .env(JOURNAL, journal)
         .stdin(Stdio::piped())
@@ -54,19 +59,20 @@ async fn write(store: &Store) {
     }
 }
 
-/// Opens a claim and waits to be killed.
+/// Opens a claim, having started a process that will outlive this one, and waits to be killed.
+/// Both end when the test closes their standard input.
 async fn hold(store: &Store) {
     let lease = store
         .acquire("fleet", "the child", at(0), TTL)
         .await
         .unwrap();
+    let mut survivor = Command::new("cat").stdout(Stdio::null()).spawn().unwrap();
     let claim = claim(ClaimId::new(), 1, 1);
     store
         .open_claim(&lease, &claim, &[braked("opened")])
         .await
         .unwrap();
-    let mut nothing = Vec::new();
-    std::io::stdin().read_to_end(&mut nothing).unwrap();
+    survivor.wait().unwrap();
 }
 
 /// Writes pairs of records that always agree, until it is killed.

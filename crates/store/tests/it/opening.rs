@@ -6,7 +6,7 @@ use std::path::Path;
 use fleetwright_core::{Error, Kind};
 use fleetwright_store::Store;
 
-use crate::support::{Scratch, braked, lease, meddle};
+use crate::support::{Scratch, TTL, at, braked, lease, meddle};
 
 async fn refusal(path: &Path) -> Error {
     let error = Store::open(path).await.unwrap_err();
@@ -74,6 +74,7 @@ async fn a_path_with_odd_characters_works() {
     }
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn a_link_to_the_journal_leads_to_the_same_lease() {
     let scratch = Scratch::new();
@@ -83,15 +84,12 @@ async fn a_link_to_the_journal_leads_to_the_same_lease() {
     let linked = Store::open(&link).await.unwrap();
     assert_eq!(linked.journal(), store.journal());
     let _held = lease(&store).await;
-    let error = linked
-        .acquire("fleet", "x", crate::support::at(0), crate::support::TTL)
-        .await
-        .unwrap_err();
+    let error = linked.acquire("fleet", "x", at(0), TTL).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Conflict);
 }
 
 #[tokio::test]
-async fn a_journal_of_a_newer_version_is_refused_by_both_versions() {
+async fn a_journal_of_a_newer_version_is_refused_naming_both_versions() {
     let scratch = Scratch::new();
     scratch.open().await.close().await;
     meddle(

@@ -1,5 +1,6 @@
 //! Several processes at once, and processes that are killed.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use fleetwright_core::Kind;
@@ -50,6 +51,20 @@ async fn four_processes_write_at_once_and_none_fails() {
 }
 
 #[tokio::test]
+async fn a_relative_path_is_taken_from_the_current_directory() {
+    let scratch = Scratch::new();
+    for (path, found) in [
+        ("New Dir/J.db", "New Dir/J.db"),
+        ("New Dir/../J.db", "J.db"),
+    ] {
+        let mut child = child::start_in(scratch.directory(), "write", Path::new(path));
+        assert!(child.wait().unwrap().success(), "{path}");
+        let store = Store::open(&scratch.directory().join(found)).await.unwrap();
+        assert_eq!(store.last_events(10, None).await.unwrap().len(), 10);
+    }
+}
+
+#[tokio::test]
 async fn a_claim_of_a_killed_process_stays_open_and_its_lease_is_free_at_once() {
     let scratch = Scratch::new();
     let store = scratch.open().await;
@@ -59,12 +74,15 @@ async fn a_claim_of_a_killed_process_stays_open_and_its_lease_is_free_at_once() 
     assert_eq!(error.kind(), Kind::Conflict);
     assert!(error.to_string().contains("`the child`"), "{error}");
 
+    // Kept open, so that the process that the child has started lives on; without the lock.
+    let stdin = child.stdin.take();
     child.kill().unwrap();
     child.wait().unwrap();
     // Well before the time of the dead holder is over.
     let mine = store.acquire("fleet", "me", at(1), TTL).await.unwrap();
     assert_eq!(mine.fence(), 2);
     assert_eq!(store.open_claims().await.unwrap().len(), 1);
+    drop(stdin);
 }
 
 #[tokio::test]
