@@ -112,27 +112,34 @@ impl KnownHosts {
     ///
     /// A revoked key is [`Standing::Revoked`] even if another line knows it.
     pub fn standing(&self, host: &str, port: u16, key: &HostKey) -> Standing {
-        let name = entry_name(host, port);
-        if let Some(revoked) = self
-            .revoked
-            .iter()
-            .find(|revoked| revoked.key == *key && revoked.hosts.matches(&name))
-        {
-            return Standing::Revoked {
-                file: revoked.file.clone(),
-                line: revoked.line,
-            };
+        if let Some(revoked) = self.revocation(host, port, key) {
+            return revoked;
         }
         let keys = self.keys_of(host, port);
         if keys.contains(key) {
             Standing::Known
         } else if keys.is_empty() {
             Standing::Unknown {
-                has_authority: self.authorities.iter().any(|hosts| hosts.matches(&name)),
+                has_authority: {
+                    let name = entry_name(host, port);
+                    self.authorities.iter().any(|hosts| hosts.matches(&name))
+                },
             }
         } else {
             Standing::Other(keys)
         }
+    }
+
+    /// [`Standing::Revoked`] if `key` is revoked for `host`, whatever else is known.
+    pub fn revocation(&self, host: &str, port: u16, key: &HostKey) -> Option<Standing> {
+        let name = entry_name(host, port);
+        self.revoked
+            .iter()
+            .find(|revoked| revoked.key == *key && revoked.hosts.matches(&name))
+            .map(|revoked| Standing::Revoked {
+                file: revoked.file.clone(),
+                line: revoked.line,
+            })
     }
 
     /// All keys of a host, revoked ones left out.

@@ -14,12 +14,14 @@
 //! For the system's own `ssh` there are [`generate_identity`], [`known_hosts::pin_host_keys`] and
 //! [`ssh_command_line`]: together they make a login that asks nothing.
 
+mod algorithms;
 mod auth;
 mod command_line;
 mod exec;
 mod failure;
 mod fan_out;
 mod files;
+mod guarded;
 mod host_key;
 mod identity;
 pub mod known_hosts;

@@ -3,24 +3,22 @@
 //! Dropping a [`Session`], or the future that opens one, ends the connection whatever it is doing
 //! at that moment: the stream under it fails at once.
 
-use std::borrow::Cow;
-use std::collections::HashMap;
 use std::io;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use fleetwright_core::{Error, Kind, Result};
 use russh::client::{self, DisconnectReason, Handle};
-use russh::keys::{Algorithm, EcdsaCurve, HashAlg, PublicKeyOrCertificate};
-use russh::{ChannelOpenFailure, Disconnect, Preferred, SshId, cipher, kex};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use russh::keys::PublicKeyOrCertificate;
+use russh::{ChannelOpenFailure, Disconnect};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_util::sync::{CancellationToken, DropGuard, WaitForCancellationFutureOwned};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::HostKey;
+use crate::algorithms::Algorithms;
+use crate::guarded::Guarded;
 use crate::route::Hop;
 use crate::trust::Trust;
 
@@ -121,10 +119,19 @@ impl Session {
                 via,
                 ended: _,
             } = *session;
-            let goodbye = handle.disconnect(Disconnect::ByApplication, "", "").await;
-            // Both fail only if the connection is gone already, and then there is nothing to say.
-            if goodbye.is_ok() && timeout(CLOSING, handle).await.is_err() {
-                tracing::debug!("a connection did not close in time and is cut");
+            // It fails only if the connection is gone already, and then there is nothing to say. A
+            // connection that waits to send is cut.
+            let goodbye = async {
+                handle.disconnect(Disconnect::ByApplication, "", "").await?;
+                match handle.await {
+                    Ok(()) | Err(Broken::Refused(_)) => Ok(()),
+                    Err(Broken::Protocol(error)) => Err(error),
+                }
+            };
+            match timeout(CLOSING, goodbye).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::trace!(%error, "a connection was closed before we did"),
+                Err(_) => tracing::debug!("a connection did not close in time and is cut"),
             }
             drop(guard);
             next = via;
@@ -277,162 +284,5 @@ impl client::Handler for Client {
         };
         *self.ended.lock().unwrap_or_else(PoisonError::into_inner) = Some(ended);
         result
-    }
-}
-
-/// The settings of connections, shared by all of them.
-#[derive(Debug)]
-pub(crate) struct Algorithms {
-    usual: Arc<client::Config>,
-    /// Those for servers whose known keys are of another kind than the usual one, by kind.
-    others: Mutex<HashMap<Vec<Algorithm>, Arc<client::Config>>>,
-}
-
-impl Default for Algorithms {
-    fn default() -> Self {
-        Self {
-            usual: Arc::new(config(&[])),
-            others: Mutex::default(),
-        }
-    }
-}
-
-impl Algorithms {
-    /// The settings for a server that has these keys: it must be asked for a kind that we know.
-    fn config(&self, known: &[HostKey]) -> Arc<client::Config> {
-        let mut kinds: Vec<Algorithm> = known.iter().map(HostKey::algorithm).collect();
-        if kinds.is_empty() || kinds.contains(&Algorithm::Ed25519) {
-            return Arc::clone(&self.usual);
-        }
-        kinds.sort();
-        kinds.dedup();
-        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
-        let made = others
-            .entry(kinds)
-            .or_insert_with_key(|kinds| Arc::new(config(kinds)));
-        Arc::clone(made)
-    }
-}
-
-/// The cheapest algorithms first, among those that are good; no compression.
-fn config(known: &[Algorithm]) -> client::Config {
-    let mut keys = vec![
-        Algorithm::Ed25519,
-        Algorithm::Ecdsa {
-            curve: EcdsaCurve::NistP256,
-        },
-        Algorithm::Ecdsa {
-            curve: EcdsaCurve::NistP384,
-        },
-        Algorithm::Ecdsa {
-            curve: EcdsaCurve::NistP521,
-        },
-        // An RSA key is asked for by the hash it signs with; the one with SHA-1 is left out.
-        Algorithm::Rsa {
-            hash: Some(HashAlg::Sha512),
-        },
-        Algorithm::Rsa {
-            hash: Some(HashAlg::Sha256),
-        },
-    ];
-    keys.sort_by_key(|offered| {
-        !known.iter().any(|known| {
-            known == offered
-                || matches!(
-                    (known, offered),
-                    (Algorithm::Rsa { .. }, Algorithm::Rsa { .. })
-                )
-        })
-    });
-    let usual = Preferred::DEFAULT;
-    let mut exchanges = vec![kex::CURVE25519, kex::CURVE25519_PRE_RFC_8731];
-    let further: Vec<_> = usual
-        .kex
-        .iter()
-        .filter(|name| !exchanges.contains(name))
-        .copied()
-        .collect();
-    exchanges.extend(further);
-    let mut ciphers = vec![cipher::AES_256_GCM, cipher::CHACHA20_POLY1305];
-    let further: Vec<_> = usual
-        .cipher
-        .iter()
-        .filter(|name| !ciphers.contains(name))
-        .copied()
-        .collect();
-    ciphers.extend(further);
-    client::Config {
-        client_id: SshId::Standard(Cow::Borrowed(concat!(
-            "SSH-2.0-fleetwright_",
-            env!("CARGO_PKG_VERSION")
-        ))),
-        preferred: Preferred {
-            kex: Cow::Owned(exchanges),
-            key: Cow::Owned(keys),
-            cipher: Cow::Owned(ciphers),
-            compression: Cow::Borrowed(&[russh::compression::NONE]),
-            ..usual
-        },
-        // A machine that vanishes sends no goodbye: notice it within a minute.
-        keepalive_interval: Some(Duration::from_secs(15)),
-        keepalive_max: 3,
-        ..client::Config::default()
-    }
-}
-
-/// A stream that fails as soon as its token is canceled.
-///
-/// russh runs a connection in a task of its own, which in some states (key exchange, a full send
-/// window) does not look whether anybody is still interested. Through its stream it always does.
-struct Guarded<S> {
-    stream: S,
-    canceled: Pin<Box<WaitForCancellationFutureOwned>>,
-}
-
-impl<S> Guarded<S> {
-    fn new(stream: S, token: CancellationToken) -> Self {
-        Self {
-            stream,
-            canceled: Box::pin(token.cancelled_owned()),
-        }
-    }
-
-    fn check(&mut self, context: &mut Context<'_>) -> io::Result<()> {
-        match self.canceled.as_mut().poll(context) {
-            Poll::Ready(()) => Err(io::ErrorKind::ConnectionAborted.into()),
-            Poll::Pending => Ok(()),
-        }
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        self.check(context)?;
-        Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.check(context)?;
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.check(context)?;
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // Not checked: closing is what a canceled stream should do.
-        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }

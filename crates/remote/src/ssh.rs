@@ -11,12 +11,13 @@ use russh::Disconnect;
 use tokio::time::{Instant, timeout};
 
 use crate::SshOptions;
+use crate::algorithms::Algorithms;
 use crate::auth::{self, Login};
 use crate::exec::{self, Capture, Stop};
 use crate::failure::{shown, with_lines};
 use crate::identity::Identities;
 use crate::route::{Hop, route};
-use crate::session::{Algorithms, Session};
+use crate::session::Session;
 use crate::ssh_config::SshConfig;
 use crate::trust::{HostFiles, Trust};
 

@@ -107,7 +107,15 @@ impl Trust {
 
     /// Accepts or refuses the key that the server has just proved to own.
     pub(crate) fn check(&self, presented: &HostKey) -> Result<()> {
-        let standing = self.known.standing(&self.host, self.port, presented);
+        let standing = if self.pinned.is_empty() {
+            self.known.standing(&self.host, self.port, presented)
+        } else if let Some(revoked) = self.known.revocation(&self.host, self.port, presented) {
+            revoked
+        } else if self.pinned.contains(presented) {
+            Standing::Known
+        } else {
+            Standing::Other(self.pinned.clone())
+        };
         match standing {
             Standing::Revoked { file, line } => Err(Error::new(
                 Kind::Conflict,
@@ -119,13 +127,6 @@ impl Trust {
                 ),
             )
             .with_hint("do not log in; replace the node")),
-            _ if !self.pinned.is_empty() => {
-                if self.pinned.contains(presented) {
-                    Ok(())
-                } else {
-                    Err(self.mismatch(&self.pinned, presented))
-                }
-            }
             Standing::Known => Ok(()),
             Standing::Other(keys) => Err(self.mismatch(&keys, presented)),
             Standing::Unknown { .. } if self.accepts_unknown => {

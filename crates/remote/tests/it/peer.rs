@@ -1,7 +1,7 @@
 //! A private `sshd`, and keys to log in with.
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command as Process, Stdio};
@@ -71,55 +71,46 @@ impl Sshd {
 
     /// On these addresses, all with the same port, with further lines of configuration.
     pub(crate) async fn with(addresses: &[&str], extra: &str) -> Option<Self> {
+        Self::with_keys(addresses, extra, &[]).await
+    }
+
+    /// With host keys of further kinds, whose making takes its time.
+    pub(crate) async fn with_keys(addresses: &[&str], extra: &str, kinds: &[&str]) -> Option<Self> {
         let program = sshd()?;
         if user() == "root" {
             // Debian's service makes it; a private sshd has to.
             fs::create_dir_all("/run/sshd").unwrap();
         }
-        let mut folder = TempDir::new().unwrap();
-        generate_identity(&folder.path().join("host_ed25519"), "host").unwrap();
-        let public = generate_identity(&folder.path().join("id"), "test").unwrap();
-        fs::write(folder.path().join("authorized_keys"), public + "\n").unwrap();
-        for kind in ["ecdsa", "rsa"] {
-            let path = folder.path().join(format!("host_{kind}"));
-            let path = path.to_str().unwrap();
-            output_of("ssh-keygen", &["-q", "-t", kind, "-N", "", "-f", path]);
+        let folder = TempDir::new().unwrap();
+        let path = folder.path();
+        generate_identity(&path.join("host_ed25519"), "host").unwrap();
+        let public = generate_identity(&path.join("id"), "test").unwrap();
+        fs::write(path.join("authorized_keys"), public + "\n").unwrap();
+        let mut lines = vec![extra.to_owned()];
+        lines.push(format!("HostKey {}/host_ed25519", path.display()));
+        for kind in kinds {
+            let file = format!("{}/host_{kind}", path.display());
+            output_of("ssh-keygen", &["-q", "-t", kind, "-N", "", "-f", &file]);
+            lines.push(format!("HostKey {file}"));
         }
         // Another process may take the port between our look and its use: then try another.
         for _ in 0..5 {
             let port = free_port(addresses[0]);
-            let child = spawn(&program, folder.path(), addresses, port, extra);
-            let mut server = Self {
-                folder,
-                port,
-                child,
-            };
-            if server.is_up(addresses).await {
-                return Some(server);
+            let mut child = spawn(&program, path, addresses, port, &lines);
+            if is_up(&mut child, path, addresses.len()).await {
+                return Some(Self {
+                    folder,
+                    port,
+                    child,
+                });
             }
-            let log = fs::read_to_string(server.path("log")).unwrap();
+            // It ended by itself, or listens on some addresses only.
+            drop(child.kill());
+            child.wait().unwrap();
+            let log = fs::read_to_string(path.join("log")).unwrap();
             assert!(log.contains("Address already in use"), "{log}");
-            // Only the folder goes on.
-            folder = std::mem::replace(&mut server.folder, TempDir::new().unwrap());
         }
         panic!("no free port");
-    }
-
-    async fn is_up(&mut self, addresses: &[&str]) -> bool {
-        for address in addresses {
-            let address: SocketAddr = format!("{address}:{}", self.port).parse().unwrap();
-            loop {
-                if self.child.try_wait().unwrap().is_some() {
-                    return false;
-                }
-                if TcpStream::connect(address).is_ok() {
-                    break;
-                }
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        }
-        let log = fs::read_to_string(self.path("log")).unwrap();
-        !log.contains("Address already in use")
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -200,19 +191,25 @@ impl Drop for Sshd {
     }
 }
 
-fn spawn(program: &Path, folder: &Path, addresses: &[&str], port: u16, extra: &str) -> Child {
-    let shown = folder.display();
+fn spawn(
+    program: &Path,
+    folder: &Path,
+    addresses: &[&str],
+    port: u16,
+    further: &[String],
+) -> Child {
     let listen: Vec<String> = addresses
         .iter()
         .map(|address| format!("ListenAddress {address}:{port}"))
         .collect();
     let config = format!(
-        "{}\n{extra}\nHostKey {shown}/host_ed25519\nHostKey {shown}/host_ecdsa\nHostKey {shown}/host_rsa\n\
-         AuthorizedKeysFile {shown}/authorized_keys\nPidFile none\nUsePAM no\nStrictModes no\n\
+        "{}\n{}\nAuthorizedKeysFile {}/authorized_keys\nPidFile none\nUsePAM no\nStrictModes no\n\
          PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\n\
          MaxStartups 500:30:1000\nPermitUserRC no\nPrintMotd no\nPrintLastLog no\n\
          SetEnv SHLVL=2\nLogLevel VERBOSE\nUseDNS no\n",
-        listen.join("\n")
+        listen.join("\n"),
+        further.join("\n"),
+        folder.display()
     );
     let file = folder.join("sshd_config");
     fs::write(&file, config).unwrap();
@@ -225,6 +222,23 @@ fn spawn(program: &Path, folder: &Path, addresses: &[&str], port: u16, extra: &s
         .stderr(log)
         .spawn()
         .unwrap()
+}
+
+/// Waits until a server listens on all its addresses; says whether it does.
+async fn is_up(child: &mut Child, folder: &Path, addresses: usize) -> bool {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while Instant::now() < deadline {
+        let has_ended = child.try_wait().unwrap().is_some();
+        let log = fs::read_to_string(folder.join("log")).unwrap();
+        if has_ended || log.contains("Address already in use") {
+            return false;
+        }
+        if log.matches("Server listening on").count() == addresses {
+            return true;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    false
 }
 
 pub(crate) fn free_port(address: &str) -> u16 {

@@ -167,6 +167,27 @@ async fn a_command_beyond_its_limit_is_ended_and_reported_with_its_last_words() 
 }
 
 #[tokio::test]
+async fn the_limit_holds_while_input_waits_to_be_taken() {
+    let Some(server) = Sshd::start().await else {
+        return;
+    };
+    let mut deaf = Command::new("exec sleep 30").with_timeout(Duration::from_secs(2));
+    deaf.stdin = vec![b'x'; 8_000_000];
+    let started = Instant::now();
+    let error = server
+        .client()
+        .run(&server.access(), &deaf, &NoOutput)
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), Kind::Timeout);
+    assert!(
+        started.elapsed() < Duration::from_secs(6),
+        "{:?}",
+        started.elapsed()
+    );
+}
+
+#[tokio::test]
 async fn a_connection_that_breaks_while_the_command_runs_leaves_the_effect_unknown() {
     let Some(server) = Sshd::start().await else {
         return;
