@@ -1,0 +1,121 @@
+//! The suite that every provider passes, on real processes.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use fleetwright_conformance::Subject;
+use fleetwright_core::{Kind, Market, Node, NodeId, NodeSpec, NodeState, Provider, keys};
+use serde_json::Value;
+
+use crate::support::{World, program, provider_at, request_for, runs};
+
+/// A root of its own, and a provider that a hook may replace by one with another limit.
+struct Local {
+    world: World,
+    provider: Mutex<Arc<dyn Provider>>,
+}
+
+impl Local {
+    fn fresh() -> Self {
+        let world = World::new();
+        let provider = Mutex::new(Arc::clone(&world.provider) as Arc<dyn Provider>);
+        Self { world, provider }
+    }
+}
+
+#[async_trait]
+impl Subject for Local {
+    fn provider(&self) -> Arc<dyn Provider> {
+        Arc::clone(&self.provider.lock().unwrap())
+    }
+
+    fn spec(&self) -> NodeSpec {
+        NodeSpec {
+            labels: fleetwright_core::Labels::new(),
+            ..self.world.spec()
+        }
+    }
+
+    async fn settle(&self, wanted: Duration) {
+        tokio::time::sleep(wanted).await;
+    }
+
+    /// What the directories say, read as plain JSON.
+    async fn truth(&self) -> Vec<Node> {
+        let Ok(entries) = std::fs::read_dir(self.world.root()) else {
+            return Vec::new();
+        };
+        let mut nodes = Vec::new();
+        for entry in entries {
+            let path = entry.unwrap().path();
+            let native = path.file_name().unwrap().to_str().unwrap().to_owned();
+            let Ok(text) = std::fs::read(path.join("node.json")) else {
+                continue;
+            };
+            if native.starts_with('.') {
+                continue;
+            }
+            let record: Value = serde_json::from_slice(&text).unwrap();
+            let deleting = path.join("deleting").exists();
+            nodes.push(Node {
+                id: NodeId::new("here", "local", &native).unwrap(),
+                name: record["name"].as_str().unwrap().to_owned(),
+                state: if deleting {
+                    NodeState::Deleting
+                } else {
+                    NodeState::Running
+                },
+                instance_type: record["instance_type"].as_str().unwrap().to_owned(),
+                zone: None,
+                market: Market::OnDemand,
+                addresses: fleetwright_core::Addresses::default(),
+                access: None,
+                boot: None,
+                labels: serde_json::from_value(record["labels"].clone()).unwrap(),
+                created_at: None,
+                price: None,
+                message: None,
+            });
+        }
+        nodes
+    }
+
+    fn room(&self) -> u32 {
+        50
+    }
+
+    async fn make_foreign(&self) -> Option<NodeId> {
+        let mut spec = self.world.spec();
+        spec.labels.remove(keys::MANAGED_BY);
+        let request = request_for(1, spec);
+        let created = self.world.provider.create(&request).await.unwrap();
+        Some(created.nodes[0].id.clone())
+    }
+
+    async fn limit(&self, kind: Kind, further: u32) -> bool {
+        if kind != Kind::Quota {
+            return false;
+        }
+        let there = u32::try_from(self.truth().await.len()).unwrap();
+        let limited = provider_at(&self.world.root(), there + further, program());
+        *self.provider.lock().unwrap() = Arc::new(limited);
+        true
+    }
+
+    async fn kill(&self, node: &NodeId) -> bool {
+        let file = self.world.root().join(node.native()).join("pid");
+        let pid: u32 = std::fs::read_to_string(file).unwrap().parse().unwrap();
+        let killed = std::process::Command::new("kill")
+            .args(["-KILL", &pid.to_string()])
+            .status();
+        assert!(killed.unwrap().success());
+        // Nothing survives this signal, so there is nothing to give up on.
+        while runs(pid) {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        true
+    }
+}
+
+fleetwright_conformance::suite!(subject = Local::fresh());
