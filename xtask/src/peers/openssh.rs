@@ -5,10 +5,8 @@ use std::path::Path;
 use super::Peer;
 use super::apt::{Apt, find_program};
 
-/// Where tests find the server.
+/// Where tests find the server, which is usually not in `PATH`. The client is.
 const SSHD: &str = "FLEETWRIGHT_TEST_SSHD";
-/// Where tests find the client.
-const SSH: &str = "FLEETWRIGHT_TEST_SSH";
 
 /// Debian's package of each program.
 const PACKAGES: [(&str, &str); 2] = [("sshd", "openssh-server"), ("ssh", "openssh-client")];
@@ -34,7 +32,7 @@ pub(crate) fn ensure(apt: &mut Apt) -> Peer {
             why: format!("{} not installed: {why}", missing.join(" and ")),
         };
     }
-    let (Some(sshd), Some(ssh)) = (find_program("sshd"), find_program("ssh")) else {
+    let (Some(sshd), Some(_)) = (find_program("sshd"), find_program("ssh")) else {
         return Peer::Skipped {
             why: "the packages are installed, but `sshd` or `ssh` cannot be found".to_owned(),
         };
@@ -43,10 +41,7 @@ pub(crate) fn ensure(apt: &mut Apt) -> Peer {
         return Peer::Skipped { why };
     }
     Peer::Ready {
-        env: vec![
-            (SSHD, sshd.to_string_lossy().into_owned()),
-            (SSH, ssh.to_string_lossy().into_owned()),
-        ],
+        env: vec![(SSHD, sshd.to_string_lossy().into_owned())],
     }
 }
 
