@@ -105,6 +105,7 @@ macro_rules! for_each_case {
                 as_many_machines_as_asked_for: "`create` makes `count` machines, all of them real",
                 every_label_is_kept: "nodes carry every label of the request, the claim's included",
                 names_follow_the_request: "machines are named `machine_name(0)`, `(1)`, each once",
+                spot_is_never_swapped_for_on_demand: "the market that was asked for, or a clear no",
                 user_data_runs_at_boot: "boot scripts run and their success is reported",
                 nothing_to_run_at_boot_is_a_success: "without user data, boot succeeds",
                 a_failing_boot_script_is_told: "a failing boot script is reported with its status",
@@ -149,6 +150,7 @@ macro_rules! for_each_case {
                 a_foreign_node_can_be_looked_at: "`get` shows nodes that we did not make, as such",
                 odd_ids_do_no_harm: "paths, quotes and other alphabets in an id touch nothing",
                 ids_of_others_are_refused: "another provider's id is `Invalid`, not gone",
+                an_id_is_bound_to_its_region: "the same native id elsewhere is another node",
             }
             delete Core {
                 a_deleted_node_is_really_gone: "`Gone` is said when nothing is left",

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use fleetwright_core::{Boot, CreateRequest, Effect, Error, Kind, ListRequest, Node, Remedy};
+use fleetwright_core::{
+    Boot, CreateRequest, Effect, Error, Kind, ListRequest, Market, Node, Remedy,
+};
 use futures::future::join_all;
 
 use crate::run::{Look, ids, len, must, names, not_applicable};
@@ -104,17 +106,56 @@ pub(crate) async fn every_label_is_kept(run: &Run<'_>) -> Outcome {
 }
 
 pub(crate) async fn names_follow_the_request(run: &Run<'_>) -> Outcome {
-    let request = run.request(some(run));
-    let nodes = run.nodes_of(&request).await?;
-    let wanted: BTreeSet<String> = (0..request.count)
-        .map(|n| request.machine_name(n))
-        .collect();
-    let given: BTreeSet<String> = nodes.iter().map(|node| node.name.clone()).collect();
-    must(
-        wanted == given,
-        "machines are named `CreateRequest::machine_name`, each name once",
-        || format!("{given:?} instead of {wanted:?}"),
-    )
+    let short = run.request(some(run));
+    let mut longest = run.request(1);
+    let padding = "x".repeat(40 - longest.spec.name.len());
+    longest.spec.name.push_str(&padding);
+    for request in [short, longest] {
+        let nodes = run.nodes_of(&request).await?;
+        let wanted: BTreeSet<String> = (0..request.count)
+            .map(|n| request.machine_name(n))
+            .collect();
+        let given: BTreeSet<String> = nodes.iter().map(|node| node.name.clone()).collect();
+        must(
+            wanted == given,
+            "machines are named `CreateRequest::machine_name`, each name once",
+            || format!("{given:?} instead of {wanted:?}"),
+        )?;
+    }
+    Ok(())
+}
+
+pub(crate) async fn spot_is_never_swapped_for_on_demand(run: &Run<'_>) -> Outcome {
+    let mut spec = run.subject().spec();
+    spec.market = match spec.market {
+        Market::OnDemand => Market::Spot,
+        Market::Spot => Market::OnDemand,
+    };
+    let request = run.request_for(spec, 1);
+    match run.create(&request).await {
+        Ok(created) => {
+            only_these(run, &request, &created.nodes).await?;
+            must(
+                created
+                    .nodes
+                    .iter()
+                    .all(|node| node.market == request.spec.market),
+                "machines are bought on the market that was asked for: it decides what they cost",
+                || format!("`{}` asked for: {created:?}", request.spec.market),
+            )
+        }
+        Err(error) => {
+            must(
+                matches!(
+                    error.kind(),
+                    Kind::Invalid | Kind::Unsupported | Kind::Capacity | Kind::Quota
+                ) && error.effect() == Effect::None,
+                "a market that is not served is a clear no: `Invalid` or `Unsupported`",
+                || format!("{error:?}"),
+            )?;
+            only_these(run, &request, &[]).await
+        }
+    }
 }
 
 // === user data ===

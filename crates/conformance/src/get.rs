@@ -137,3 +137,32 @@ pub(crate) async fn ids_of_others_are_refused(run: &Run<'_>) -> Outcome {
         || names(&real),
     )
 }
+
+pub(crate) async fn an_id_is_bound_to_its_region(run: &Run<'_>) -> Outcome {
+    let ours = run.nodes(1).await?;
+    let id = &ours[0].id;
+    let elsewhere = run.info().regions.iter().find(|r| *r != id.region());
+    let Some(elsewhere) = elsewhere else {
+        return not_applicable("there is one region only");
+    };
+    let other = NodeId::new(id.provider(), elsewhere, id.native());
+    let other = run.ok("an id of another region can be written", other)?;
+    run.settle_lag().await;
+    run.refused(
+        "`get` of an id that has no node in its region is `NotFound`",
+        Kind::NotFound,
+        run.look_at(&other).await,
+    )?;
+    let deletion = run.ok(
+        "`delete` of an id that has no node in its region is fine",
+        run.delete(&other).await,
+    )?;
+    let real = run.made().await;
+    must(
+        deletion == Deletion::Gone
+            && ids(&real) == ids(&ours)
+            && real.iter().all(|node| !node.state.is_leaving()),
+        "an id of another region never removes a node",
+        || format!("{deletion:?}; left {}", names(&real)),
+    )
+}

@@ -4,9 +4,42 @@
 //! not see, and if an error says whether something happened. Types cannot say that; this crate
 //! does, as a list of cases that run against a [`Subject`]: the provider and a world round it.
 //!
-//! ```ignore
-//! // tests/it/conformance.rs of a provider; it needs tokio with `macros` as a dev-dependency
-//! fleetwright_conformance::suite!(subject = MySubject::fresh());
+//! ```
+//! use std::{sync::Arc, time::Duration};
+//!
+//! use async_trait::async_trait;
+//! use fleetwright_conformance::Subject;
+//! use fleetwright_core::{Node, NodeSpec, Provider};
+//!
+//! struct MyWorld {
+//!     provider: Arc<dyn Provider>,
+//!     spec: NodeSpec,
+//! }
+//!
+//! #[async_trait]
+//! impl Subject for MyWorld {
+//!     fn provider(&self) -> Arc<dyn Provider> {
+//!         Arc::clone(&self.provider)
+//!     }
+//!
+//!     fn spec(&self) -> NodeSpec {
+//!         self.spec.clone()
+//!     }
+//!
+//!     async fn settle(&self, wanted: Duration) {
+//!         tokio::time::sleep(wanted).await;
+//!     }
+//!
+//!     async fn truth(&self) -> Vec<Node> {
+//!         # /*
+//!         ask_the_world_itself().await
+//!         # */ Vec::new()
+//!     }
+//! }
+//! # fn fresh_world() -> MyWorld { panic!("there is no world behind an example") }
+//!
+//! // In `tests/it/conformance.rs`; tokio with `macros` is a dev-dependency.
+//! fleetwright_conformance::suite!(subject = fresh_world());
 //! ```
 //!
 //! Options behind the subject go to `#[tokio::test]`: `suite!(subject = Sim::fresh(),
@@ -41,7 +74,8 @@ mod list;
 mod replay;
 
 pub use case::{Ability, CASES, Case};
-pub use run::{Failure, Outcome, Run, Stop, Verdict, judge, run};
+pub use run::{Failure, Verdict, judge, run};
+pub(crate) use run::{Outcome, Run};
 pub use subject::{Fault, Point, ScriptEnd, Subject, Waiver};
 
 /// Makes one `#[tokio::test]` of every case.

@@ -20,11 +20,11 @@ use futures::FutureExt as _;
 use crate::{CASES, Case, Fault, Subject};
 
 /// What a case comes to: fine, or [`Stop`].
-pub type Outcome<T = ()> = std::result::Result<T, Stop>;
+pub(crate) type Outcome<T = ()> = std::result::Result<T, Stop>;
 
 /// Why a case ended early.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Stop {
+pub(crate) enum Stop {
     /// The contract was broken.
     Failed {
         /// The sentence that does not hold.
@@ -191,7 +191,7 @@ pub(crate) enum Look<T = ()> {
 }
 
 /// The state of a case that is running, and its tools.
-pub struct Run<'a> {
+pub(crate) struct Run<'a> {
     subject: &'a dyn Subject,
     info: ProviderInfo,
     journal: String,
@@ -269,9 +269,9 @@ impl<'a> Run<'a> {
             return Ok(());
         }
         not_applicable(format!(
-            "the subject cannot make `{}` fail {:?} with `{}`",
+            "the subject cannot make `{}` fail {} with `{}`",
             fault.operation.as_str(),
-            fault.point,
+            fault.point.as_str(),
             fault.kind
         ))
     }

@@ -223,6 +223,17 @@ pub enum Point {
     After,
 }
 
+impl Point {
+    /// The words used in messages.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Before => "before its effect",
+            Self::Midway => "half-way",
+            Self::After => "after its effect",
+        }
+    }
+}
+
 /// A case that a subject does not pass, and why that is acceptable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Waiver {

@@ -564,6 +564,16 @@ const CAUGHT: &[Row] = &[
         &["a_listing_keeps_up_with_the_world"],
     ),
     (Flaw::NeverBoots, NATIVE, &["a_node_comes_up"]),
+    (
+        Flaw::BuysOnDemandInstead,
+        NATIVE,
+        &["spot_is_never_swapped_for_on_demand"],
+    ),
+    (
+        Flaw::IgnoresTheRegionOfIds,
+        NATIVE,
+        &["an_id_is_bound_to_its_region"],
+    ),
 ];
 
 #[tokio::test(start_paused = true)]

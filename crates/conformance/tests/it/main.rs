@@ -3,3 +3,5 @@
 mod flaws;
 mod memory;
 mod passes;
+mod retrying;
+mod verdicts;
