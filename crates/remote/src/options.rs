@@ -20,6 +20,8 @@ pub struct SshOptions {
     /// A file in the format of `~/.ssh/config`, of which the basics are understood (see
     /// [`ssh_config`](crate::ssh_config)).
     pub ssh_config: Option<PathBuf>,
+    /// What `~` stands for in `ssh_config`; `None` asks the environment.
+    pub home: Option<PathBuf>,
     /// Limit for connecting and logging in, all jump hosts included.
     pub connect_timeout: Duration,
     /// Whether to believe a server of which nothing is known. A key that is not the known one is
@@ -37,6 +39,7 @@ impl Default for SshOptions {
             known_hosts: Vec::new(),
             pinned: PathBuf::new(),
             ssh_config: None,
+            home: None,
             connect_timeout: Duration::from_secs(10),
             trust_unknown: false,
         }
@@ -61,6 +64,7 @@ impl SshOptions {
             PathBuf::from("/etc/ssh/ssh_known_hosts"),
         ]);
         self.ssh_config = Some(folder.join("config"));
+        self.home = Some(home.to_owned());
         self
     }
 }

@@ -54,7 +54,10 @@ impl Ssh {
     /// be read.
     pub fn new(options: SshOptions) -> Result<Self> {
         let config = match &options.ssh_config {
-            Some(path) => SshConfig::read(path, env::home_dir().as_deref())?,
+            Some(path) => {
+                let home = options.home.or_else(env::home_dir);
+                SshConfig::read(path, home.as_deref())?
+            }
             None => SshConfig::default(),
         };
         let agent = if options.use_agent {

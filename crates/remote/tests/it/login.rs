@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command as Process, Stdio};
 
-use fleetwright_core::{Effect, Kind};
-use fleetwright_remote::{Ssh, generate_identity, pin_host_keys, ssh_command_line};
+use fleetwright_core::{Access, Effect, Kind};
+use fleetwright_remote::{Ssh, SshOptions, generate_identity, pin_host_keys, ssh_command_line};
 
 use crate::peer::{Agent, Sshd, output_of, refused, run, user};
 
@@ -106,6 +106,44 @@ async fn without_any_key_the_error_says_so() {
             .starts_with("there is no key to log in to"),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn what_ssh_finds_in_a_home_is_used() {
+    let Some(server) = Sshd::start().await else {
+        return;
+    };
+    let home = server.path("home");
+    fs::create_dir_all(home.join(".ssh/keys")).unwrap();
+    fs::copy(server.identity(), home.join(".ssh/keys/fleet")).unwrap();
+    generate_identity(&home.join(".ssh/id_ed25519"), "not admitted").unwrap();
+    fs::write(
+        home.join(".ssh/known_hosts"),
+        format!("[127.0.0.1]:{} {}\n", server.port, server.host_key()),
+    )
+    .unwrap();
+    fs::write(
+        home.join(".ssh/config"),
+        format!(
+            "Host node\n HostName 127.0.0.1\n Port {}\n User {}\n IdentityFile ~/.ssh/keys/fleet\n",
+            server.port,
+            user()
+        ),
+    )
+    .unwrap();
+    let options = SshOptions {
+        use_agent: false,
+        ..SshOptions::default()
+    };
+    let client = Ssh::new(options.with_user_files(&home)).unwrap();
+    // Neither user nor port: the configuration says them.
+    let access = Access {
+        host: "node".to_owned(),
+        port: 0,
+        user: String::new(),
+        host_keys: Vec::new(),
+    };
+    run(&client, &access, "true").await;
 }
 
 #[tokio::test]

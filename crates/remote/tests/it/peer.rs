@@ -19,7 +19,9 @@ pub(crate) fn skipped(reason: &str) {
 
 /// The path of `sshd`; says why a test does nothing without it.
 pub(crate) fn sshd() -> Option<PathBuf> {
-    let path = PathBuf::from("/usr/sbin/sshd");
+    // Set by the task that installs it; else where Debian has it.
+    let path = std::env::var_os("FLEETWRIGHT_TEST_SSHD")
+        .map_or_else(|| PathBuf::from("/usr/sbin/sshd"), PathBuf::from);
     if path.exists() {
         return Some(path);
     }
