@@ -124,6 +124,7 @@ macro_rules! for_each_case {
                 a_marked_replay_gives_the_same_nodes: "a call marked as replay makes nothing new",
                 a_first_call_may_be_marked_as_a_replay: "a replay of what never arrived makes it",
                 another_token_gives_other_nodes: "another token makes other machines",
+                a_replay_brings_no_deleted_node_back: "a token outlives the machines that it made",
                 a_lost_answer_is_put_right_by_a_replay: "after a lost answer a replay is exact",
                 a_lost_request_is_put_right_by_a_replay: "after a lost request a replay is exact",
                 half_a_create_is_put_right_by_a_replay: "after half a call a replay is exact",

@@ -87,6 +87,29 @@ pub(crate) async fn another_token_gives_other_nodes(run: &Run<'_>) -> Outcome {
     )
 }
 
+pub(crate) async fn a_replay_brings_no_deleted_node_back(run: &Run<'_>) -> Outcome {
+    if run.info().idempotency != Idempotency::NativeToken {
+        return not_applicable("only the cloud itself can remember a token beyond its machines");
+    }
+    let request = run.request(some(run));
+    let nodes = run.nodes_of(&request).await?;
+    run.remove(&ids(&nodes)).await?;
+    let marked = CreateRequest {
+        replay: true,
+        ..request.clone()
+    };
+    // An answer with the deleted nodes and a refusal are both true.
+    let answer = run.create(&marked).await;
+    run.settle_lag().await;
+    let real = run.made_by(&request.token).await;
+    must(real.is_empty(), SAME, || {
+        format!(
+            "after all were deleted a replay made {} and said {answer:?}",
+            names(&real)
+        )
+    })
+}
+
 // === lost answers ===
 
 /// The first call meets the fault; the replay puts it right.

@@ -28,6 +28,7 @@ const CAUGHT: &[Row] = &[
         NATIVE,
         &[
             "the_same_token_gives_the_same_nodes",
+            "a_replay_brings_no_deleted_node_back",
             "a_marked_replay_gives_the_same_nodes",
             "a_lost_answer_is_put_right_by_a_replay",
             "half_a_create_is_put_right_by_a_replay",
