@@ -110,7 +110,7 @@ mod tests {
             exhaust(&mut state, &calls, "a", after(start, half)),
             (1, half)
         );
-        let later = after(start, Duration::from_secs(3600));
+        let later = after(start, Duration::from_hours(1));
         assert_eq!(exhaust(&mut state, &calls, "a", later), (5, half));
     }
 

@@ -208,17 +208,18 @@ impl Cloud {
         let written = step
             .line()
             .and_then(|line| line.map_or(Ok(()), |line| locked.append(&line)));
-        let written = written.and_then(|()| {
-            if locked.length() > SHORT.max(GROWTH.saturating_mul(*rewritten)) {
-                Self::rewrite(&mut locked, state, rewritten)?;
-            }
-            Ok(())
-        });
         if let Err(error) = written {
             // What was changed in memory is not in the log: read it anew next time.
             drop(locked);
             log.forget();
             return Err(error);
+        }
+        if locked.length() > SHORT.max(GROWTH.saturating_mul(*rewritten)) {
+            if let Err(error) = Self::rewrite(&mut locked, state) {
+                // The step is in the log all the same; the next try is due when it has grown again.
+                tracing::warn!(%error, "the log of the simulated world stays long");
+            }
+            *rewritten = locked.length();
         }
         answer
     }
@@ -257,12 +258,10 @@ impl Cloud {
         Ok(())
     }
 
-    fn rewrite(locked: &mut Locked<'_>, state: &mut State, rewritten: &mut u64) -> Result<()> {
+    fn rewrite(locked: &mut Locked<'_>, state: &mut State) -> Result<()> {
         state.purge();
         let json = serde_json::to_string(&[Written::Snapshot(state)]).map_err(unreadable)?;
-        locked.replace(&json)?;
-        *rewritten = locked.length();
-        Ok(())
+        locked.replace(&json)
     }
 }
 

@@ -1,10 +1,11 @@
 //! What the tests share: a world in a scratch directory, and requests.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use fleetwright_core::{
-    ClaimId, CreateRequest, Labels, Market, NodeSpec, Span, Token, fingerprint, keys,
+    ClaimId, CreateRequest, Labels, Market, Node, NodeId, NodeSpec, Span, Token, fingerprint, keys,
 };
 use fleetwright_sim::{SimConfig, SimProvider, TokioClock, World};
 use serde_json::Map;
@@ -89,6 +90,11 @@ pub(crate) fn again(request: &CreateRequest) -> CreateRequest {
     }
 }
 
+/// Lets time pass on the virtual clock.
 pub(crate) async fn pass(duration: Duration) {
     tokio::time::sleep(duration).await;
+}
+
+pub(crate) fn ids(nodes: &[Node]) -> BTreeSet<NodeId> {
+    nodes.iter().map(|node| node.id.clone()).collect()
 }
