@@ -7,7 +7,8 @@ use fleetwright_core::ability::{Member, MemberHealth};
 use fleetwright_core::{Balancers, Kind, NodeId, Provider, Result};
 
 use crate::lifecycle::running;
-use crate::run::{Look, fresh_name, must, not_applicable};
+use crate::run::{Look, fresh_name};
+use crate::verdict::{must, not_applicable};
 use crate::{Outcome, Run};
 
 const FITS: &str = "a valid call to a balancer of a healthy provider succeeds";

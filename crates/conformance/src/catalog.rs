@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use fleetwright_core::InstanceType;
 use fleetwright_core::ability::{Offering, Quota};
 
-use crate::run::{Look, must, not_applicable};
+use crate::run::Look;
+use crate::verdict::{must, not_applicable};
 use crate::{Outcome, Run};
 
 async fn types(run: &Run<'_>) -> Outcome<Vec<InstanceType>> {

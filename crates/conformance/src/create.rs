@@ -7,7 +7,8 @@ use fleetwright_core::{
 };
 use futures::future::join_all;
 
-use crate::run::{Look, ids, len, must, names, not_applicable};
+use crate::run::{Look, ids, len, names};
+use crate::verdict::{must, not_applicable};
 use crate::{Outcome, Run, ScriptEnd};
 
 /// Three machines at once, or as many as one call may make.

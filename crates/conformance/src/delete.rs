@@ -3,7 +3,8 @@
 use fleetwright_core::{Deletion, Kind, NodeId, Operation};
 
 use crate::create::some;
-use crate::run::{Look, ids, must, names};
+use crate::run::{Look, ids, names};
+use crate::verdict::must;
 use crate::{Fault, Outcome, Run};
 
 pub(crate) async fn a_deleted_node_is_really_gone(run: &Run<'_>) -> Outcome {

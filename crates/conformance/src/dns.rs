@@ -6,7 +6,8 @@ use std::sync::Arc;
 use fleetwright_core::ability::{DnsRecord, RecordKind};
 use fleetwright_core::{Dns, Kind, Provider, Result};
 
-use crate::run::{Look, fresh_name, must, not_applicable};
+use crate::run::{Look, fresh_name};
+use crate::verdict::{must, not_applicable};
 use crate::{Outcome, Run};
 
 const FITS: &str = "a valid call to DNS of a healthy provider succeeds";

@@ -4,7 +4,8 @@ use fleetwright_core::ability::GroupSpec;
 use fleetwright_core::{Effect, Error, Kind, ListRequest, Operation, Remedy, Result};
 
 use crate::create::only_these;
-use crate::run::{fresh_name, ids, may_have_happened, must, names, not_applicable};
+use crate::run::{fresh_name, ids, may_have_happened, names};
+use crate::verdict::{must, not_applicable};
 use crate::{Fault, Outcome, Run};
 
 /// What any call may meet.

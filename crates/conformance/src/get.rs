@@ -2,7 +2,8 @@
 
 use fleetwright_core::{Deletion, Kind, NodeId};
 
-use crate::run::{ids, must, names, not_applicable};
+use crate::run::{ids, names};
+use crate::verdict::{must, not_applicable};
 use crate::{Outcome, Run};
 
 pub(crate) async fn a_node_is_what_was_made(run: &Run<'_>) -> Outcome {

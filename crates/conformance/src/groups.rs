@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use fleetwright_core::ability::{Group, GroupMember, GroupSpec};
 use fleetwright_core::{ClaimId, Groups, Kind, NodeId, Provider, Result, Token, fingerprint};
 
-use crate::run::{Look, fresh_name, ids, len, must, names, not_applicable};
+use crate::run::{Look, fresh_name, ids, len, names};
+use crate::verdict::{must, not_applicable};
 use crate::{Outcome, Run};
 
 const FITS: &str = "a valid call to a group of a healthy provider succeeds";

@@ -1,6 +1,6 @@
 //! Secrets stay where they are. Errors are searched after every case; here is the rest.
 
-use crate::run::{must, not_applicable};
+use crate::verdict::{must, not_applicable};
 use crate::{Outcome, Run};
 
 pub(crate) async fn no_secret_is_shown(run: &Run<'_>) -> Outcome {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::run::must;
+use crate::verdict::must;
 use crate::{Outcome, Run};
 
 pub(crate) async fn the_info_makes_sense(run: &Run<'_>) -> Outcome {

@@ -3,7 +3,8 @@
 use fleetwright_core::ability::Interruption;
 
 use crate::lifecycle::running;
-use crate::run::{Look, must, not_applicable};
+use crate::run::Look;
+use crate::verdict::{must, not_applicable};
 use crate::{Outcome, Run};
 
 async fn pending(run: &Run<'_>) -> Outcome<Vec<Interruption>> {

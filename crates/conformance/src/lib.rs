@@ -57,6 +57,7 @@
 mod case;
 mod run;
 mod subject;
+mod verdict;
 
 mod balancers;
 mod catalog;
@@ -74,9 +75,10 @@ mod list;
 mod replay;
 
 pub use case::{Ability, CASES, Case};
-pub use run::{Failure, Verdict, judge, run};
-pub(crate) use run::{Outcome, Run};
+pub(crate) use run::Run;
 pub use subject::{Fault, Point, ScriptEnd, Subject, Waiver};
+pub(crate) use verdict::Outcome;
+pub use verdict::{Failure, Verdict, judge, run};
 
 /// Makes one `#[tokio::test]` of every case.
 ///

@@ -2,7 +2,8 @@
 
 use fleetwright_core::{Node, NodeState};
 
-use crate::run::{Look, must, not_applicable};
+use crate::run::Look;
+use crate::verdict::{must, not_applicable};
 use crate::{Outcome, Run};
 
 /// One node that is up.

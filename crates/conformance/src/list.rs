@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use fleetwright_core::{CreateRequest, Kind, Labels, ListRequest, Listing, Node, Operation};
 
 use crate::create::some;
-use crate::run::{Look, ids, must, names, not_applicable};
+use crate::run::{Look, ids, names};
+use crate::verdict::{must, not_applicable};
 use crate::{Fault, Outcome, Run};
 
 const OF_A_HEALTHY: &str = "a listing of a healthy provider succeeds";

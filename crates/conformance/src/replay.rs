@@ -6,7 +6,8 @@ use fleetwright_core::{CreateRequest, Idempotency, Kind, Node, Operation};
 use futures::future::join_all;
 
 use crate::create::{only_these, some};
-use crate::run::{ids, len, may_have_happened, must, names, not_applicable};
+use crate::run::{ids, len, may_have_happened, names};
+use crate::verdict::{must, not_applicable};
 use crate::{Fault, Outcome, Run};
 
 const SAME: &str = "`create` with the same token gives the same nodes";
