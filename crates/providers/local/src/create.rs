@@ -123,8 +123,10 @@ pub(crate) fn unknown_region(region: &str) -> Error {
 impl Making {
     /// Makes what is missing and starts what never ran. Blocks.
     pub(crate) fn make(&self, lock: &RootLock) -> Result<Made> {
-        // What killed calls left is no node; what cannot be removed now is tried again.
-        let _tried_again = self.root.clear(lock);
+        // First, because what was taken out must be remembered before we look for it.
+        self.root
+            .clear(lock, self.now)
+            .map_err(|e| error::file("clear up", self.root.path(), e))?;
         let mut made = Made::default();
         let mut missing = Vec::new();
         for ordinal in 0..self.request.count {
@@ -135,10 +137,9 @@ impl Making {
             if path.try_exists().map_err(cannot)? {
                 self.check_same(&native, &dir.record().map_err(cannot)?)?;
                 made.there.push(native);
-            } else if let Some(tombstone) = self.root.tombstone(&native).map_err(cannot)? {
-                self.check_same(&native, &tombstone.record)?;
-                made.deleted
-                    .push(deleted(&self.provider, &native, tombstone.record)?);
+            } else if let Some(record) = self.root.buried(&native).map_err(cannot)? {
+                self.check_same(&native, &record)?;
+                made.deleted.push(deleted(&self.provider, &native, record)?);
             } else {
                 missing.push((ordinal, native));
             }
@@ -208,10 +209,9 @@ impl Making {
             .add(lock, native, |dir| self.fill(dir, ordinal))
             .map_err(cannot)?;
         self.start(&dir).inspect_err(|_| {
-            // Nothing runs in it and nobody else can have seen it, because we hold the lock.
-            if let Ok(Some(trash)) = self.root.take_out(lock, native) {
-                let _left_for_the_next_call = crate::root::remove_tree(&trash);
-            }
+            // Nothing runs in it and nobody else can have seen it, because we hold the lock. What
+            // stays is started by a replay; the error that is reported says more than this one.
+            let _left_for_a_replay = self.root.withdraw(lock, native);
         })
     }
 

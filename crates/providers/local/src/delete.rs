@@ -1,7 +1,7 @@
 //! Removing nodes, so that nothing is left: no process, no directory.
 //!
 //! ```text
-//!  mark ─► end its process ─► end what it left behind ─► lock: remember, take out ─► remove
+//!  mark ─► end its process ─► end what it left behind ─► lock: take out ─► remember, remove
 //! ```
 //! A call that is killed anywhere is finished by the next one. The mark comes first, so that no
 //! create call starts the node again; taking it out is one rename, so that no half of a node is
@@ -17,7 +17,7 @@ use crate::error;
 use crate::node::DIR_VARIABLE;
 use crate::node::state::NodeDir;
 use crate::process::{self, Pinned};
-use crate::root::{Root, Tombstone, remove_tree};
+use crate::root::Root;
 
 /// How long a node's process has to end its commands and itself.
 const GRACE: Duration = Duration::from_secs(2);
@@ -43,9 +43,14 @@ pub(crate) async fn delete(
         if !dir.has_ended().map_err(cannot)? {
             end_leftovers(dir, clock).await?;
         }
-        take_out(root, native, dir, clock).await?;
+        // Under the lock, so that no create call is half-way between looking and starting.
+        let lock = root.lock(clock).await?;
+        root.take_out(&lock, native)
+            .map_err(|e| error::file("remove the node in", dir.path(), e))?;
+        drop(lock);
     }
-    root.empty_trash(Some(native))
+    // Also what a deletion left that was killed just here.
+    root.empty_trash(Some(native), clock.now())
         .map_err(|e| error::file("remove the node from", root.path(), e))
 }
 
@@ -111,31 +116,6 @@ async fn end_leftovers(dir: &NodeDir, clock: &dyn Clock) -> Result<()> {
         Kind::Unavailable,
         format!("processes of the node in `{}` do not end", path.display()),
     ))
-}
-
-async fn take_out(root: &Root, native: &str, dir: &NodeDir, clock: &dyn Clock) -> Result<()> {
-    let cannot = |e| error::file("remove the node in", dir.path(), e);
-    let lock = root.lock(clock).await?;
-    let now = clock.now();
-    match dir.record() {
-        Ok(record) => {
-            let tombstone = Tombstone {
-                record,
-                deleted_at: now,
-            };
-            root.bury(&lock, native, &tombstone).map_err(cannot)?;
-        }
-        // Another call was faster.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(cannot(error)),
-    }
-    root.forget_old(&lock, now).map_err(cannot)?;
-    let trash = root.take_out(&lock, native).map_err(cannot)?;
-    drop(lock);
-    match trash {
-        Some(trash) => remove_tree(&trash).map_err(cannot),
-        None => Ok(()),
-    }
 }
 
 fn gone_meanwhile(error: io::Error) -> io::Result<()> {

@@ -225,7 +225,7 @@ impl Provider for LocalProvider {
         }
         // Trash is no node: if it cannot be removed now, the listing is as true as with it gone,
         // and the next call tries again.
-        let _tried_again = self.root.empty_trash(None);
+        let _tried_again = self.root.empty_trash(None, self.clock.now());
         let mut nodes = Vec::new();
         for native in self.root.names()? {
             let seen = match self.root.node(&native) {

@@ -6,8 +6,10 @@
 //!   .lock                held while nodes are made or taken out
 //!   .new-<id>/           a node that is being written; becomes <id> by rename
 //!   .trash-<id>-<x>/     a node that is being removed
-//!   .deleted/<id>        its token is spent: a replay does not bring it back
+//!   .deleted/<id>        its `node.json`: its token is spent, a replay does not bring it back
 //! ```
+//! Deleting writes nothing, it only renames: so it works on a full disk, too.
+//!
 //! Every directory that is not hidden is a node and counts. Reading needs no lock.
 
 use std::fs::{self, DirBuilder, File, TryLockError};
@@ -18,11 +20,10 @@ use std::time::Duration;
 
 use fleetwright_core::{Clock, Error, Kind, Result, Token, fingerprint};
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::error;
-use crate::node::state::{NodeDir, Record, make_private_dir, write_new};
+use crate::node::state::{NodeDir, Record, make_private_dir};
 
 const NEW: &str = ".new-";
 const TRASH: &str = ".trash-";
@@ -41,15 +42,6 @@ pub(crate) struct Root(PathBuf);
 /// The right to make nodes and take them out, until dropped.
 #[derive(Debug)]
 pub(crate) struct RootLock(File);
-
-/// What is kept of a node that was deleted.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Tombstone {
-    /// What was asked for.
-    pub(crate) record: Record,
-    /// When it was deleted.
-    pub(crate) deleted_at: Timestamp,
-}
 
 /// The native id of a machine: the same for every call with this token.
 pub(crate) fn native_id(token: &Token, ordinal: u32) -> String {
@@ -77,21 +69,22 @@ impl Root {
         (plain && fits).then(|| NodeDir::new(self.0.join(native)))
     }
 
-    /// Makes the directory if it is not there.
+    /// Makes the directories if they are not there.
     pub(crate) fn prepare(&self) -> Result<()> {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&self.0)
-            .map_err(|e| match e.kind() {
-                // Something of that name is there that is not a directory.
-                io::ErrorKind::AlreadyExists => error::file(
-                    "use",
-                    &self.0,
-                    io::Error::from(io::ErrorKind::NotADirectory),
-                ),
-                _ => error::file("make the directory", &self.0, e),
-            })
+        for dir in [&self.0, &self.0.join(DELETED)] {
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(dir)
+                .map_err(|e| match e.kind() {
+                    // Something of that name is there that is not a directory.
+                    io::ErrorKind::AlreadyExists => {
+                        error::file("use", dir, io::ErrorKind::NotADirectory.into())
+                    }
+                    _ => error::file("make the directory", dir, e),
+                })?;
+        }
+        Ok(())
     }
 
     /// The names of all nodes; of a root that is not there, none.
@@ -180,63 +173,58 @@ impl Root {
         done
     }
 
-    /// Takes a node out; from now on it does not exist. `None`: it did not.
-    pub(crate) fn take_out(&self, _: &RootLock, native: &str) -> io::Result<Option<PathBuf>> {
+    /// Takes a node back that was added a moment ago, as if it had never been.
+    pub(crate) fn withdraw(&self, _: &RootLock, native: &str) -> io::Result<()> {
+        let new = self.0.join(format!("{NEW}{native}"));
+        fs::rename(self.0.join(native), &new)?;
+        remove_tree(&new)
+    }
+
+    /// Takes a node out; from now on it does not exist. One that does not is fine.
+    pub(crate) fn take_out(&self, _: &RootLock, native: &str) -> io::Result<()> {
         let trash = self
             .0
             .join(format!("{TRASH}{native}-{}", Uuid::new_v4().simple()));
         match fs::rename(self.0.join(native), &trash) {
-            Ok(()) => Ok(Some(trash)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
         }
     }
 
-    /// Removes what killed deletions left; of one node, or of all.
-    pub(crate) fn empty_trash(&self, native: Option<&str>) -> io::Result<()> {
-        match native {
-            Some(native) => self.remove_all(&format!("{TRASH}{native}-")),
-            None => self.remove_all(TRASH),
-        }
-    }
-
-    /// Removes what killed calls left, of every kind.
-    pub(crate) fn clear(&self, _: &RootLock) -> io::Result<()> {
-        // Nobody else writes while we hold the lock.
-        self.remove_all(NEW)?;
-        self.remove_all(TRASH)
-    }
-
-    fn remove_all(&self, prefix: &str) -> io::Result<()> {
-        let entries = match fs::read_dir(&self.0) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(error),
-        };
-        for entry in entries {
-            let entry = entry?;
-            if entry.file_name().to_string_lossy().starts_with(prefix) {
-                remove_tree(&entry.path())?;
+    /// Removes what was taken out: one node, or all. Remembers each.
+    pub(crate) fn empty_trash(&self, native: Option<&str>, now: Timestamp) -> io::Result<()> {
+        for (path, name) in self.hidden(TRASH)? {
+            // What stands after the last dash is unique and holds none.
+            let Some((id, _)) = name[TRASH.len()..].rsplit_once('-') else {
+                continue;
+            };
+            if native.is_none_or(|native| native == id) {
+                self.bury(&path, id, now)?;
+                remove_tree(&path)?;
             }
         }
         Ok(())
     }
 
-    /// Remembers that this node was deleted.
-    pub(crate) fn bury(&self, _: &RootLock, native: &str, tombstone: &Tombstone) -> io::Result<()> {
-        let dir = self.0.join(DELETED);
-        match make_private_dir(&dir) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-            _ => {}
+    /// Removes what killed calls left, of every kind, and forgets deletions of long ago.
+    pub(crate) fn clear(&self, _: &RootLock, now: Timestamp) -> io::Result<()> {
+        // Nobody else writes while we hold the lock.
+        for (path, _) in self.hidden(NEW)? {
+            remove_tree(&path)?;
         }
-        let json = serde_json::to_vec(tombstone).map_err(io::Error::other)?;
-        let new = self.0.join(format!("{NEW}tombstone"));
-        write_new(&new, &json, 0o600)?;
-        fs::rename(new, dir.join(native))
+        self.empty_trash(None, now)?;
+        for entry in fs::read_dir(self.0.join(DELETED))? {
+            let entry = entry?;
+            let buried = Timestamp::try_from(entry.metadata()?.modified()?);
+            if buried.is_ok_and(|buried| now.duration_since(buried) > REMEMBERED) {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
     }
 
-    /// Whether this node was deleted lately.
-    pub(crate) fn tombstone(&self, native: &str) -> io::Result<Option<Tombstone>> {
+    /// What was asked for, if this node was deleted lately.
+    pub(crate) fn buried(&self, native: &str) -> io::Result<Option<Record>> {
         match fs::read(self.0.join(DELETED).join(native)) {
             Ok(json) => serde_json::from_slice(&json)
                 .map(Some)
@@ -246,23 +234,38 @@ impl Root {
         }
     }
 
-    /// Forgets deletions of long ago.
-    pub(crate) fn forget_old(&self, _: &RootLock, now: Timestamp) -> io::Result<()> {
-        let entries = match fs::read_dir(self.0.join(DELETED)) {
-            Ok(entries) => entries,
+    fn bury(&self, trash: &Path, native: &str, now: Timestamp) -> io::Result<()> {
+        let record = NodeDir::new(trash.to_owned()).record_file();
+        let file = match File::options().append(true).open(&record) {
+            // Buried before, by a call that was killed while it removed the rest.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            other => other?,
+        };
+        file.set_modified(now.into())?;
+        match fs::rename(&record, self.0.join(DELETED).join(native)) {
+            // Another process was faster; unless the place for it is missing.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !record.try_exists()? => {
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    fn hidden(&self, prefix: &str) -> io::Result<Vec<(PathBuf, String)>> {
+        let entries = match fs::read_dir(&self.0) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(error),
         };
+        let mut found = Vec::new();
         for entry in entries {
             let entry = entry?;
-            let Ok(written) = Timestamp::try_from(entry.metadata()?.modified()?) else {
-                continue;
-            };
-            if now.duration_since(written) > REMEMBERED {
-                fs::remove_file(entry.path())?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.starts_with(prefix) {
+                found.push((entry.path(), name));
             }
         }
-        Ok(())
+        Ok(found)
     }
 }
 

@@ -4,8 +4,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use fleetwright_conformance::Subject;
-use fleetwright_core::{Kind, Market, Node, NodeId, NodeSpec, NodeState, Provider, keys};
+use fleetwright_conformance::{Fault, Point, Subject};
+use fleetwright_core::{
+    Balancers, Catalog, Checked, CreateRequest, Created, Deletion, Dns, Error, Groups,
+    Interruptions, Kind, ListRequest, Listing, Market, Node, NodeId, NodeSpec, NodeState,
+    Operation, Provider, ProviderInfo, Quotas, Result, keys,
+};
 use serde_json::Value;
 
 use crate::support::{World, program, provider_at, request_for, runs};
@@ -14,13 +18,99 @@ use crate::support::{World, program, provider_at, request_for, runs};
 struct Local {
     world: World,
     provider: Mutex<Arc<dyn Provider>>,
+    lost: Arc<Mutex<Vec<Fault>>>,
+}
+
+/// The provider behind a caller that loses answers: the call really takes its effect. (Other
+/// faults cannot be made from outside, and are judged by the tests of the error table.)
+#[derive(Debug)]
+struct Forgetful {
+    provider: Arc<dyn Provider>,
+    lost: Arc<Mutex<Vec<Fault>>>,
+}
+
+impl Forgetful {
+    fn answer<T>(&self, operation: Operation, answer: Result<T>) -> Result<T> {
+        let mut lost = self.lost.lock().unwrap();
+        let Some(index) = lost.iter().position(|fault| fault.operation == operation) else {
+            return answer;
+        };
+        lost[index].times -= 1;
+        if lost[index].times == 0 {
+            lost.remove(index);
+        }
+        answer.and(Err(Error::new(Kind::Timeout, "the answer was lost")))
+    }
+}
+
+#[async_trait]
+impl Provider for Forgetful {
+    fn info(&self) -> &ProviderInfo {
+        self.provider.info()
+    }
+
+    async fn check(&self) -> Result<Checked> {
+        self.provider.check().await
+    }
+
+    async fn create(&self, request: &CreateRequest) -> Result<Created> {
+        self.answer(Operation::Create, self.provider.create(request).await)
+    }
+
+    async fn list(&self, request: &ListRequest) -> Result<Listing> {
+        self.provider.list(request).await
+    }
+
+    async fn get(&self, id: &NodeId) -> Result<Node> {
+        self.provider.get(id).await
+    }
+
+    async fn delete(&self, id: &NodeId) -> Result<Deletion> {
+        self.answer(Operation::Delete, self.provider.delete(id).await)
+    }
+
+    fn catalog(&self) -> Option<&dyn Catalog> {
+        self.provider.catalog()
+    }
+
+    fn groups(&self) -> Option<&dyn Groups> {
+        self.provider.groups()
+    }
+
+    fn balancers(&self) -> Option<&dyn Balancers> {
+        self.provider.balancers()
+    }
+
+    fn dns(&self) -> Option<&dyn Dns> {
+        self.provider.dns()
+    }
+
+    fn interruptions(&self) -> Option<&dyn Interruptions> {
+        self.provider.interruptions()
+    }
+
+    fn quotas(&self) -> Option<&dyn Quotas> {
+        self.provider.quotas()
+    }
 }
 
 impl Local {
     fn fresh() -> Self {
         let world = World::new();
-        let provider = Mutex::new(Arc::clone(&world.provider) as Arc<dyn Provider>);
-        Self { world, provider }
+        let lost = Arc::new(Mutex::new(Vec::new()));
+        let provider = Mutex::new(Self::forgetful(&world, 50, &lost));
+        Self {
+            world,
+            provider,
+            lost,
+        }
+    }
+
+    fn forgetful(world: &World, max: u32, lost: &Arc<Mutex<Vec<Fault>>>) -> Arc<dyn Provider> {
+        Arc::new(Forgetful {
+            provider: Arc::new(provider_at(&world.root(), max, program())),
+            lost: Arc::clone(lost),
+        })
     }
 }
 
@@ -93,13 +183,23 @@ impl Subject for Local {
         Some(created.nodes[0].id.clone())
     }
 
+    async fn inject(&self, fault: &Fault) -> bool {
+        let can = fault.point == Point::After
+            && fault.kind == Kind::Timeout
+            && matches!(fault.operation, Operation::Create | Operation::Delete);
+        if can {
+            self.lost.lock().unwrap().push(fault.clone());
+        }
+        can
+    }
+
     async fn limit(&self, kind: Kind, further: u32) -> bool {
         if kind != Kind::Quota {
             return false;
         }
         let there = u32::try_from(self.truth().await.len()).unwrap();
-        let limited = provider_at(&self.world.root(), there + further, program());
-        *self.provider.lock().unwrap() = Arc::new(limited);
+        let limited = Self::forgetful(&self.world, there + further, &self.lost);
+        *self.provider.lock().unwrap() = limited;
         true
     }
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use fleetwright_core::ability::Offering;
 use fleetwright_core::{
-    Availability, Effect, HourlyPrice, Kind, Market, NodeSpec, Provider as _, Scope,
+    Availability, Deletion, Effect, HourlyPrice, Kind, ListRequest, Market, NodeSpec,
+    Provider as _, Scope,
 };
 
 use crate::support::{World, program, provider_at, request_for};
@@ -215,4 +216,59 @@ async fn what_this_machine_cannot_give_is_refused_by_name() {
         assert_eq!(error.kind(), Kind::Invalid, "{error:?}");
     }
     assert!(!world.root().exists());
+}
+
+/// A small file system in memory, mounted until dropped.
+struct SmallDisk(std::path::PathBuf);
+
+impl SmallDisk {
+    /// `None` if this user may not mount, and says so.
+    fn mount(at: std::path::PathBuf, size: &str) -> Option<Self> {
+        std::fs::create_dir(&at).unwrap();
+        let mounted = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", size, "tmpfs"])
+            .arg(&at)
+            .output();
+        if mounted.is_ok_and(|output| output.status.success()) {
+            return Some(Self(at));
+        }
+        println!("skipped: only root can mount a small disk to fill");
+        None
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let unmounted = std::process::Command::new("umount").arg(&self.0).status();
+        assert!(unmounted.unwrap().success());
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_makes_no_half_node_and_what_is_there_can_be_deleted() {
+    let world = World::new();
+    let Some(disk) = SmallDisk::mount(world.scratch().join("disk"), "size=256k") else {
+        return;
+    };
+    let provider = provider_at(&disk.0.join("nodes"), 50, program());
+    let created = provider.create(&world.request(50)).await.unwrap();
+    let shortfall = created.shortfall.unwrap();
+    assert_eq!(shortfall.kind(), Kind::Unavailable);
+    assert!(
+        shortfall.to_string().ends_with("the disk is full"),
+        "{shortfall}"
+    );
+    let listing = provider.list(&ListRequest::default()).await.unwrap();
+    assert!(listing.coverage.gaps().is_empty(), "{:?}", listing.coverage);
+    assert_eq!(listing.nodes.len(), created.nodes.len());
+    for node in created.nodes {
+        assert_eq!(provider.delete(&node.id).await.unwrap(), Deletion::Gone);
+    }
+    let left = std::fs::read_dir(disk.0.join("nodes")).unwrap();
+    let left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(
+        left.len(),
+        2,
+        "more than the lock and what is remembered: {left:?}"
+    );
 }

@@ -105,7 +105,7 @@ async fn a_call_that_was_killed_before_its_node_had_a_name_leaves_none() {
         .id
         .clone();
     world.provider.delete(&id).await.unwrap();
-    std::fs::remove_dir_all(world.root().join(".deleted")).unwrap();
+    std::fs::remove_file(world.root().join(".deleted").join(id.native())).unwrap();
     // Half written, as the kill left it.
     let half = world.root().join(format!(".new-{}", id.native()));
     std::fs::create_dir(&half).unwrap();
@@ -180,6 +180,25 @@ async fn a_dropped_call_leaves_nothing_that_its_replay_does_not_find() {
         assert_eq!(again.nodes.len(), 3);
         assert_eq!(ids(&world.list().await), ids(&again.nodes), "{dropped:?}");
     }
+}
+
+#[tokio::test]
+async fn a_deletion_that_was_killed_while_it_removed_files_is_remembered() {
+    let world = World::new();
+    let request = world.request(1);
+    let id = world.provider.create(&request).await.unwrap().nodes[0]
+        .id
+        .clone();
+    world.provider.delete(&id).await.unwrap();
+    // As the kill left it: taken out, not yet remembered.
+    let trash = world.root().join(format!(".trash-{}-0", id.native()));
+    std::fs::create_dir(&trash).unwrap();
+    let record = world.root().join(".deleted").join(id.native());
+    std::fs::rename(record, trash.join("node.json")).unwrap();
+    let again = world.provider.create(&request).await.unwrap();
+    assert_eq!(again.nodes[0].state, NodeState::Deleted);
+    assert_eq!(world.list().await, []);
+    assert!(!trash.exists());
 }
 
 /// Not a test of its own: the process that the next test kills.
