@@ -1,7 +1,5 @@
 //! The process behind a node: who it outlives, and how its state is known.
 
-use std::time::Duration;
-
 use fleetwright_core::{Boot, Coverage, Kind, ListRequest, NodeState, Provider as _};
 
 use crate::support::{World, processes_of, program, provider_at, runs, until};
@@ -247,13 +245,7 @@ async fn a_healthy_root_is_checked_with_its_numbers() {
 async fn a_process_that_cannot_come_up_says_why() {
     let world = World::new();
     let request = world.request(1);
-    // A node that was made but not started, and whose key is damaged.
-    let mut nothing = program();
-    nothing.path = "true".into();
-    let provider = provider_at(&world.root(), 5, nothing);
-    let made = tokio::time::timeout(Duration::from_secs(8), provider.create(&request));
-    let node = made.await.unwrap().unwrap().nodes.remove(0);
-    assert_eq!(node.state, NodeState::Pending);
+    let node = world.half_made(&request).await.remove(0);
     std::fs::write(world.node_dir(&node).join("host_key"), "damaged").unwrap();
     let again = world.provider.create(&request).await.unwrap();
     assert_eq!(again.nodes[0].state, NodeState::Failed);
