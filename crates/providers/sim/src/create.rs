@@ -41,9 +41,7 @@ impl SimProvider {
                 .map_err(|error| uncertain(request, error)),
             Idempotency::DeterministicName => {
                 let template = marked(template, request);
-                self.create_each(request, template, Vec::new(), true)
-                    .await
-                    .map_err(|error| uncertain(request, error))
+                self.create_each(request, template, Vec::new(), true).await
             }
             Idempotency::LabelThenList => {
                 let template = marked(template, request);
@@ -185,6 +183,12 @@ impl SimProvider {
                     create_one(step, request, template, ordinal, names_are_unique)
                 })
                 .await;
+            // Where names tell machines apart, nobody has looked yet whether an earlier try made this
+            // one; where labels do, the list has.
+            let one = one.map_err(|error| match names_are_unique {
+                true => uncertain(request, error),
+                false => error,
+            });
             match one {
                 Ok(node) => nodes.push(node),
                 Err(error) if error.effect() == Effect::None && !nodes.is_empty() => {

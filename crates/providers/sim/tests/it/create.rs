@@ -176,6 +176,28 @@ async fn a_refusal_of_a_replay_does_not_deny_the_first_call() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_replay_that_is_refused_half_way_does_not_deny_what_the_first_call_made() -> Result<()> {
+    let sim = sim(Idempotency::DeterministicName);
+    let wanted = request(3);
+    // The third machine is made and its answer is lost; the replay is refused at the third.
+    sim.world
+        .inject(Injection::new(Operation::Create, Fault::After(Kind::Timeout)).after(2))?;
+    let lost = sim.provider.create(&wanted).await.unwrap_err();
+    assert_eq!(lost.effect(), Effect::Unknown);
+    sim.world
+        .inject(Injection::new(Operation::Create, Fault::Before(Kind::Unavailable)).after(2))?;
+    let refused = sim.provider.create(&again(&wanted)).await.unwrap_err();
+    assert_eq!(
+        refused.effect(),
+        Effect::Unknown,
+        "the third machine exists: {refused:?}"
+    );
+    assert_eq!(sim.provider.create(&again(&wanted)).await?.nodes.len(), 3);
+    assert_eq!(sim.world.live_nodes()?.len(), 3);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_row_of_calls_that_is_refused_half_way_is_a_partial_answer() -> Result<()> {
     let sim = sim(Idempotency::LabelThenList);
     let refused = Injection::new(Operation::Create, Fault::Before(Kind::RateLimited)).after(2);
