@@ -110,9 +110,7 @@ impl Engine {
     pub async fn converge(&self, options: &ConvergeOptions) -> Result<Outcome> {
         let lease = self.lease(&options.holder).await?;
         let outcome = self.run(&lease, options, None).await;
-        self.recorder.flush().await?;
-        self.store.release(lease).await?;
-        outcome
+        self.leave(lease, outcome).await
     }
 
     /// Executes a plan that was made before, if the world is still the one it was made for, and
@@ -132,9 +130,7 @@ impl Engine {
         }
         let lease = self.lease(&options.holder).await?;
         let outcome = self.run(&lease, options, Some(stored)).await;
-        self.recorder.flush().await?;
-        self.store.release(lease).await?;
-        outcome
+        self.leave(lease, outcome).await
     }
 
     /// Looks and plans without holding the lease and without changing anything.
@@ -149,6 +145,16 @@ impl Engine {
             plan(&self.fleet, &observation, purpose, options),
             observation,
         ))
+    }
+
+    /// Writes what is left to write and gives the lease back. The run's own error comes first.
+    async fn leave(&self, lease: Lease, outcome: Result<Outcome>) -> Result<Outcome> {
+        let flushed = self.recorder.flush().await;
+        let released = self.store.release(lease).await;
+        let outcome = outcome?;
+        flushed?;
+        released?;
+        Ok(outcome)
     }
 
     async fn lease(&self, holder: &str) -> Result<Lease> {

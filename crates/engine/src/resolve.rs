@@ -15,7 +15,6 @@ use fleetwright_core::{
 use fleetwright_store::Lease;
 
 use crate::Engine;
-use crate::life::elapsed;
 
 impl Engine {
     /// Finds out what became of a claim. `Ok(Some(count))`: it is closed, with so many machines.
@@ -29,11 +28,11 @@ impl Engine {
         let provider = self.provider(claim.provider())?;
         let wanted = *purpose == Purpose::Converge && self.fleet.pools.contains_key(&claim.pool);
         if !wanted {
-            self.settle(claim, &*provider).await;
+            self.settle(&*provider).await;
             return self.resolve_by_listing(lease, claim, &*provider).await;
         }
         if provider.info().idempotency == Idempotency::LabelThenList {
-            self.settle(claim, &*provider).await;
+            self.settle(&*provider).await;
         }
         self.store
             .mark_sent(lease, claim.id, claim.attempt, self.clock.now())
@@ -61,21 +60,21 @@ impl Engine {
             // changed). That says nothing about the first time.
             Err(error) => {
                 self.uncertain(claim, &error);
-                let sent = Claim {
-                    sent_at: self.clock.now(),
-                    ..claim.clone()
-                };
-                self.settle(&sent, &*provider).await;
+                self.settle(&*provider).await;
                 self.resolve_by_listing(lease, claim, &*provider).await
             }
         }
     }
 
-    /// Waits until a listing would show what the last try made.
-    async fn settle(&self, claim: &Claim, provider: &dyn Provider) {
-        let age = elapsed(claim.sent_at, self.clock.now());
-        if let Some(rest) = provider.info().listing_lag.checked_sub(age) {
-            self.clock.sleep(rest + Duration::from_millis(1)).await;
+    /// Waits until a listing shows whatever the last try made.
+    ///
+    /// Counted from now and not from when the request was sent: a call that makes several machines
+    /// one by one may have gone on until its process died, and all that is known about that is that
+    /// it was before we got the lease.
+    async fn settle(&self, provider: &dyn Provider) {
+        let lag = provider.info().listing_lag;
+        if !lag.is_zero() {
+            self.clock.sleep(lag + Duration::from_millis(1)).await;
         }
     }
 
