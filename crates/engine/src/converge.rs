@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use fleetwright_core::{
-    Action, Brake, Error, EventKind, Kind, Life, NodeId, Plan, Purpose, Remedy, Result,
+    Action, Brake, Error, EventKind, Kind, Life, Node, NodeId, NodeRecord, Plan, Purpose, Remedy,
+    Result,
 };
 use fleetwright_store::Lease;
 use serde::Serialize;
@@ -157,6 +158,24 @@ impl Engine {
         Ok(outcome)
     }
 
+    /// Takes the nodes of another journal into this one, because that journal is lost. Their labels
+    /// stay as they are; from now on their records say that they are ours.
+    ///
+    /// Whoever calls this must know that nobody works with the other journal any more: two journals
+    /// that hold the same node would both remove it.
+    ///
+    /// # Errors
+    /// `Conflict` if another process holds the lease; errors of the journal.
+    pub async fn adopt_strangers(&self, holder: &str) -> Result<Vec<NodeRecord>> {
+        let lease = self.lease(holder).await?;
+        let look = self.look().await?;
+        let strangers: Vec<&Node> = look.observation.strangers();
+        let records = self.take_in(&lease, &strangers).await?;
+        self.recorder.flush().await?;
+        self.store.release(lease).await?;
+        Ok(records)
+    }
+
     async fn lease(&self, holder: &str) -> Result<Lease> {
         self.store
             .acquire(LEASE, holder, self.clock.now(), LEASE_TTL)
@@ -292,18 +311,20 @@ impl Engine {
             .filter(|record| match record.life {
                 Life::Requested | Life::Booting | Life::Bootstrapping => !removing,
                 Life::Draining | Life::Terminating => true,
-                Life::Ready => !removing && self.is_balanced(&record.pool),
+                Life::Ready => !removing && self.is_balanced(observation, record),
                 Life::InService | Life::Failed | Life::Gone => false,
             })
             .map(|record| &record.id)
             .collect()
     }
 
-    fn is_balanced(&self, pool: &str) -> bool {
-        self.fleet
-            .pools
-            .get(pool)
-            .is_some_and(|pool| pool.balancer.is_some())
+    /// Whether a node is, or is about to be, behind a balancer that can be seen.
+    fn is_balanced(&self, observation: &Observation, record: &NodeRecord) -> bool {
+        let pool = self.fleet.pools.get(&record.pool);
+        let seen = observation.providers.get(record.id.provider());
+        pool.and_then(|pool| pool.balancer.as_ref())
+            .zip(seen)
+            .is_some_and(|(balancer, seen)| matches!(seen.balancers.get(balancer), Some(Ok(_))))
     }
 
     fn standing(

@@ -178,12 +178,13 @@ impl Engine {
     /// they are not written off any more: then the cloud has them, whatever we thought.
     async fn written_off(&self, observation: &Observation) -> Result<Vec<NodeRecord>> {
         let mut gone = Vec::new();
-        let orphans: Vec<NodeId> = observation
+        let unknown: Vec<NodeId> = observation
             .orphans()
             .into_iter()
+            .chain(observation.strangers())
             .map(|node| node.id.clone())
             .collect();
-        for id in orphans {
+        for id in unknown {
             let Some(record) = self.store.node(&id).await? else {
                 continue;
             };

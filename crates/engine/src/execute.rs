@@ -147,10 +147,16 @@ impl Engine {
                 _ => None,
             })
             .collect();
+        done.adopted += self.take_in(lease, &orphans).await?.len();
+        Ok(())
+    }
+
+    /// Makes records of nodes that have none.
+    pub(crate) async fn take_in(&self, lease: &Lease, nodes: &[&Node]) -> Result<Vec<NodeRecord>> {
         let now = self.clock.now();
-        let mut records = Vec::new();
-        let mut events = Vec::new();
-        for node in orphans {
+        let mut records = Vec::with_capacity(nodes.len());
+        let mut events = Vec::with_capacity(nodes.len());
+        for node in nodes {
             let claim = match node.label(keys::CLAIM) {
                 Some(token) => {
                     self.store
@@ -173,9 +179,8 @@ impl Engine {
         if !records.is_empty() {
             self.store.put_nodes(lease, &records, &events).await?;
             self.recorder.announce(&events);
-            done.adopted += records.len();
         }
-        Ok(())
+        Ok(records)
     }
 
     /// Notes first that the nodes are to go, for all of them at once, and then asks the providers.
