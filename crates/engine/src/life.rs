@@ -85,19 +85,23 @@ fn step(
         let late = elapsed(record.since, now) > limit.0;
         late.then(|| (Life::Failed, format!("{what} within {limit}")))
     };
+    let runs = matches!(evidence.node, Some(node) if node.state == NodeState::Running);
     match record.life {
         Life::Requested => {
-            if matches!(evidence.node, Some(node) if node.state == NodeState::Running) {
+            if runs {
                 return Some((Life::Booting, "the provider says it runs".into()));
             }
             overdue(limits.boot, "it was not running")
         }
         Life::Booting => {
-            if !evidence.has_ssh {
+            if !evidence.has_ssh && runs {
                 return Some((
                     Life::Bootstrapping,
                     "it runs; this provider has no logins".into(),
                 ));
+            }
+            if !evidence.has_ssh {
+                return overdue(limits.bootstrap, "it was not running");
             }
             match &evidence.reached {
                 Some(Ok(())) => Some((Life::Bootstrapping, "a login worked".into())),
@@ -114,7 +118,7 @@ fn step(
                 );
                 Some((Life::Failed, format!("its boot script ended {how}")))
             }
-            None if !evidence.reports_boot => Some((
+            None if !evidence.reports_boot && runs => Some((
                 Life::Ready,
                 "reachable; the boot result is not reported".into(),
             )),
@@ -277,8 +281,18 @@ mod tests {
             node: Some(&odd),
             ..Evidence::default()
         };
-        assert_eq!(after(Life::Requested, &evidence, 0), Life::Requested);
-        assert_eq!(after(Life::Ready, &evidence, 0), Life::Ready);
+        for life in [
+            Life::Requested,
+            Life::Booting,
+            Life::Bootstrapping,
+            Life::Ready,
+        ] {
+            assert_eq!(
+                after(life, &evidence, 0),
+                life,
+                "without logins and boot results"
+            );
+        }
     }
 
     #[test]

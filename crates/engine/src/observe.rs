@@ -146,8 +146,12 @@ impl Observation {
     /// Nodes that carry our fleet's name and another journal's identity: never touched, unless
     /// somebody has adopted them, and then they have a record.
     pub fn strangers(&self) -> Vec<&Node> {
-        let known: HashSet<&NodeId> =
-            self.records.iter().chain(&self.written_off).map(|record| &record.id).collect();
+        let known: HashSet<&NodeId> = self
+            .records
+            .iter()
+            .chain(&self.written_off)
+            .map(|record| &record.id)
+            .collect();
         self.nodes()
             .filter(|node| !self.is_ours(node) && !node.state.is_leaving())
             .filter(|node| !known.contains(&node.id))
