@@ -1,10 +1,9 @@
 //! Rate budgets: no call leaves before the cloud's documented bucket has a token for it.
 //!
-//! The buckets are in the journal, so all processes share them. When calls queue up, the urgent
-//! ones (delete before change before create before looking) go first.
+//! The buckets are in the journal, so all processes share them. When calls queue up at a bucket, the
+//! urgent ones (delete before change before create before looking) go first.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -23,8 +22,8 @@ pub(crate) struct Budget {
     regions: Vec<String>,
     limits: Vec<ApiLimit>,
     store: Option<Store>,
-    /// Calls waiting, by priority.
-    waiting: [AtomicUsize; 4],
+    /// Calls waiting at each bucket, by priority.
+    waiting: Mutex<HashMap<String, [usize; 4]>>,
     /// Without a journal, penalties are remembered here.
     penalties: Mutex<HashMap<String, jiff::Timestamp>>,
 }
@@ -36,7 +35,7 @@ impl Budget {
             regions: info.regions.clone(),
             limits: info.limits.clone(),
             store,
-            waiting: Default::default(),
+            waiting: Mutex::default(),
             penalties: Mutex::default(),
         }
     }
@@ -52,14 +51,9 @@ impl Budget {
             if amount == 0 {
                 continue;
             }
-            let _turn = Waiting::new(&self.waiting[priority]);
+            let turn = Waiting::new(&self.waiting, &bucket, priority);
             loop {
-                let urgent = self.waiting[..priority].iter();
-                if urgent
-                    .map(|count| count.load(Ordering::Relaxed))
-                    .sum::<usize>()
-                    > 0
-                {
+                if turn.is_behind_others() {
                     clock.sleep(TURN).await;
                     continue;
                 }
@@ -138,18 +132,39 @@ impl Budget {
     }
 }
 
-/// Counts itself as waiting until dropped.
-struct Waiting<'a>(&'a AtomicUsize);
+/// Counts itself as waiting at a bucket until dropped.
+struct Waiting<'a> {
+    all: &'a Mutex<HashMap<String, [usize; 4]>>,
+    bucket: &'a str,
+    priority: usize,
+}
 
 impl<'a> Waiting<'a> {
-    fn new(count: &'a AtomicUsize) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(count)
+    fn new(all: &'a Mutex<HashMap<String, [usize; 4]>>, bucket: &'a str, priority: usize) -> Self {
+        let mut counts = all.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.entry(bucket.to_owned()).or_default()[priority] += 1;
+        drop(counts);
+        Self {
+            all,
+            bucket,
+            priority,
+        }
+    }
+
+    /// Whether a more urgent call waits at the same bucket.
+    fn is_behind_others(&self) -> bool {
+        let counts = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        counts
+            .get(self.bucket)
+            .is_some_and(|counts| counts[..self.priority].iter().any(|count| *count > 0))
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        let mut counts = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(counts) = counts.get_mut(self.bucket) {
+            counts[self.priority] = counts[self.priority].saturating_sub(1);
+        }
     }
 }

@@ -39,7 +39,7 @@ pub struct Policy {
     pub backoff_limit: Duration,
     /// Limit of one try.
     pub timeout: Duration,
-    /// Limit of all tries together.
+    /// Limit of all tries together. What a try waits for a budget or a permit comes on top.
     pub deadline: Duration,
     /// Calls in flight at the same time.
     pub permits: usize,
@@ -98,8 +98,9 @@ pub(crate) struct Ask<'a> {
 // === impl Guarded ===
 
 impl Guarded {
-    /// Puts a provider behind the guard. With a recorder, its journal holds the rate budgets that
-    /// all processes share; without one, only this guard's own calls are counted.
+    /// Puts a provider behind the guard. The store holds the rate budgets that all processes share;
+    /// without one nothing is counted, and only a throttling answer holds calls back. The recorder
+    /// hears of repeated calls and of the breaker.
     pub fn new(
         inner: Arc<dyn Provider>,
         policy: Policy,
@@ -249,7 +250,11 @@ impl Guard {
         let mut tries = 0;
         loop {
             tries += 1;
-            let error = match self.once(ask, || make(unsure)).await {
+            // The last try ends with the deadline. What it waits for a budget or a permit is not
+            // its own time.
+            let left = (self.policy.deadline).saturating_sub(since(started, self.clock.now()));
+            let limit = self.policy.timeout.min(left);
+            let error = match self.once(ask, limit, || make(unsure)).await {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
             };
@@ -285,7 +290,12 @@ impl Guard {
     }
 
     /// One try: breaker, budget, permit, time limit, provider.
-    async fn once<'a, T>(&self, ask: Ask<'_>, make: impl Fn() -> Call<'a, T>) -> Result<T> {
+    async fn once<'a, T>(
+        &self,
+        ask: Ask<'_>,
+        limit: Duration,
+        make: impl Fn() -> Call<'a, T>,
+    ) -> Result<T> {
         let place = ask.region.unwrap_or("*");
         self.breakers()
             .admit(place, self.clock.now())
@@ -300,7 +310,7 @@ impl Guard {
                     wait.as_secs().max(1)
                 ))
             })?;
-        let outcome = self.admitted(ask, make).await;
+        let outcome = self.admitted(ask, limit, make).await;
         let healthy = !matches!(&outcome, Err(error) if breaker_counts(error.kind()));
         match self.breakers().settle(place, healthy, self.clock.now()) {
             Some(Transition::Opened) => self.breaker_changed(place, true, "too many failures"),
@@ -310,14 +320,18 @@ impl Guard {
         outcome
     }
 
-    async fn admitted<'a, T>(&self, ask: Ask<'_>, make: impl Fn() -> Call<'a, T>) -> Result<T> {
+    async fn admitted<'a, T>(
+        &self,
+        ask: Ask<'_>,
+        limit: Duration,
+        make: impl Fn() -> Call<'a, T>,
+    ) -> Result<T> {
         self.budget.take(ask, &*self.clock).await?;
         let _permit =
             self.permits.acquire().await.map_err(|e| {
                 Error::new(Kind::Unexpected, "the guard was shut down").with_source(e)
             })?;
         let call = make();
-        let limit = self.policy.timeout;
         let outcome = tokio::select! {
             outcome = call => outcome,
             () = self.clock.sleep(limit) => Err(Error::new(

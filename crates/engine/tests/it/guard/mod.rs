@@ -1,0 +1,8 @@
+//! The guard: what it repeats, when, how it gives up, and whom it holds back.
+//!
+//! Time is virtual, except where the budgets are in a journal.
+
+mod budget;
+mod fake;
+mod gate;
+mod retry;
