@@ -14,8 +14,12 @@
 )]
 
 mod generate;
+mod guides;
+mod markdown;
 mod peers;
+mod programs;
 mod rules;
+mod scratch;
 mod test;
 mod workspace;
 

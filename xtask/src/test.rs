@@ -1,9 +1,11 @@
-//! `cargo xtask test`: the peers, then every test, then what ran and what did not.
+//! `cargo xtask test`: the peers, then every test, then the commands of the guides, then what ran
+//! and what did not.
 
 use std::process::{Command, ExitCode};
 
 use fleetwright_core::{Error, Kind, Result};
 
+use crate::guides;
 use crate::peers::{self, Ensured, Peer};
 use crate::workspace::{Workspace, output};
 
@@ -15,6 +17,7 @@ pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
     if args.is_empty() {
         let docs = workspace.cargo(["test", "--doc", "--workspace", "--no-fail-fast"]);
         parts.push(part(&peers, docs)?);
+        parts.push(walk(workspace)?);
     }
     print!("{}", summary(&parts, &peers, args.is_empty()));
     let passed = parts.iter().all(|part| part.passed);
@@ -77,6 +80,22 @@ fn part(peers: &[Ensured], mut command: Command) -> Result<Part> {
     })
 }
 
+/// The commands in README and guides.
+fn walk(workspace: &Workspace) -> Result<Part> {
+    println!("tests: the commands in README and guides");
+    let outcome = guides::run(workspace)?;
+    for failure in &outcome.failures {
+        println!("{failure}");
+    }
+    Ok(Part {
+        shown: format!(
+            "{} commands in README and guides ({} pages)",
+            outcome.commands, outcome.pages
+        ),
+        passed: outcome.failures.is_empty() && outcome.commands > 0,
+    })
+}
+
 /// What ran, with which peers, and what did not run and why.
 fn summary(parts: &[Part], peers: &[Ensured], everything: bool) -> String {
     let mut lines = vec![String::new(), "summary".to_owned()];
@@ -85,7 +104,7 @@ fn summary(parts: &[Part], peers: &[Ensured], everything: bool) -> String {
         lines.push(format!("  {word}   {}", part.shown));
     }
     if !everything {
-        lines.push("  not run  documentation tests: a filter was given".to_owned());
+        lines.push("  not run  documentation tests and guides: a filter was given".to_owned());
     }
     for ensured in peers {
         lines.push(match &ensured.peer {
@@ -137,8 +156,8 @@ mod tests {
             },
         ];
         let text = summary(&parts, &peers, false);
-        let expected = "\nsummary\n  FAILED   cargo test\n  not run  documentation tests: a filter \
-                        was given\n  peer     openssh\n  SKIPPED  other: no apt\n  1 of 2 peers \
+        let expected = "\nsummary\n  FAILED   cargo test\n  not run  documentation tests and guides: a \
+                        filter was given\n  peer     openssh\n  SKIPPED  other: no apt\n  1 of 2 peers \
                         ran, 1 skipped\n";
         assert_eq!(text, expected);
     }

@@ -54,7 +54,20 @@ pub fn markdown() -> String {
         write_section(&mut out, first, &section);
         at += section.len();
     }
-    out.push_str("\n## Environment\n\n| variable | meaning |\n|---|---|\n");
+    out.push_str("\nVariables that win over the file: [environment](environment.md).\n");
+    out
+}
+
+/// The list of environment variables as Markdown: `docs/reference/environment.md`.
+pub fn environment() -> String {
+    let mut out = String::from(
+        "# Environment\n\n\
+         <!-- Written by `cargo xtask generate` from the code; not by hand. -->\n\n\
+         Every variable that is read. What the environment says wins over the configuration file \
+         and loses against flags. A variable that is set to nothing counts as not set. References \
+         to secrets (`env:NAME`) name further variables themselves.\n\n\
+         | variable | meaning |\n|---|---|\n",
+    );
     for variable in VARIABLES {
         push(
             &mut out,

@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
-use fleetwright::{Environment, Loaded};
+use fleetwright_core::{Error, Kind, Result};
 
+use crate::markdown::blocks;
 use crate::rules::Violation;
+use crate::scratch::Scratch;
 
 const DOCUMENTS: [&str; 6] = [
     "README.md",
@@ -75,33 +77,46 @@ pub(crate) fn links(path: &str, text: &str, files: &BTreeSet<String>) -> Vec<Vio
     violations
 }
 
-/// Checks that every TOML block of a Markdown file is a configuration that the program reads.
-pub(crate) fn configurations(path: &str, text: &str) -> Vec<Violation> {
+/// Checks that every TOML block of a Markdown file is a configuration. `read` gives what the
+/// program says against one.
+pub(crate) fn configurations(
+    path: &str,
+    text: &str,
+    read: &dyn Fn(&str) -> Result<Option<String>>,
+) -> Result<Vec<Violation>> {
     let mut violations = Vec::new();
-    let mut block: Option<(usize, String)> = None;
-    for (at, line) in text.lines().enumerate() {
-        match (&mut block, line.trim_end()) {
-            (None, "```toml") => block = Some((at + 2, String::new())),
-            (Some((start, toml)), "```") => {
-                let read = Loaded::from_text(path, toml, &Environment::default(), Path::new("/"));
-                if let Err(error) = read {
-                    violations.push(Violation::new(
-                        path,
-                        *start,
-                        format!("the example is refused: {}", error.report()),
-                        "mend the example",
-                    ));
-                }
-                block = None;
-            }
-            (Some((_, toml)), line) => {
-                toml.push_str(line);
-                toml.push('\n');
-            }
-            (None, _) => {}
+    for block in blocks(text) {
+        if block.language != "toml" {
+            continue;
+        }
+        if let Some(refusal) = read(&block.text)? {
+            violations.push(Violation::new(
+                path,
+                block.line,
+                format!("the example is refused: {refusal}"),
+                "mend the example",
+            ));
         }
     }
-    violations
+    Ok(violations)
+}
+
+/// What `fleetwright validate` says against a configuration; `None` if nothing. Files that it
+/// names are looked for beside it, where the caller has put those of `examples/`.
+pub(crate) fn validate(scratch: &Scratch, toml: &str) -> Result<Option<String>> {
+    const NAME: &str = "example.toml";
+    scratch.write(NAME, toml)?;
+    let done = scratch
+        .command("fleetwright")
+        .args(["validate", "--config", NAME])
+        .output()
+        .map_err(|e| Error::new(Kind::NotFound, "cannot start `fleetwright`").with_source(e))?;
+    if done.status.success() {
+        return Ok(None);
+    }
+    let said = String::from_utf8_lossy(&done.stderr);
+    let lines: Vec<_> = said.lines().map(str::trim).collect();
+    Ok(Some(lines.join(" ")))
 }
 
 /// The relative targets of the links in a line, without their fragments.
@@ -143,16 +158,13 @@ mod tests {
     }
 
     #[test]
-    fn examples_are_configurations_that_the_program_reads() {
-        let example = |key: &str| {
-            format!(
-                "text\n```toml\n[providers.here]\nkind = \"local\"\n\n[pools.web]\n{key} = 3\n```\n"
-            )
-        };
-        assert_eq!(configurations("a.md", &example("desired")), vec![]);
-        let refused = configurations("a.md", &example("wanted"));
+    fn a_refused_example_is_found_with_its_line() {
+        let read = |toml: &str| Ok(toml.contains("wanted").then(|| "unknown key".to_owned()));
+        let check = |text: &str| configurations("a.md", text, &read).unwrap();
+        assert_eq!(check("text\n```toml\ndesired = 3\n```\n"), vec![]);
+        let refused = check("text\n```toml fleetwright.toml\nwanted = 3\n```\n");
         assert_eq!((refused.len(), refused[0].line), (1, 3));
-        assert_eq!(configurations("a.md", "```text\n[x\n```\n"), vec![]);
+        assert_eq!(check("```text\nwanted\n```\n"), vec![]);
     }
 
     #[test]

@@ -25,6 +25,8 @@ use std::process::ExitCode;
 use fleetwright_core::Result;
 
 use crate::generate;
+use crate::programs::Programs;
+use crate::scratch::Scratch;
 use crate::workspace::Workspace;
 
 /// A rule that is broken somewhere.
@@ -80,6 +82,13 @@ pub(crate) fn run(workspace: &Workspace) -> Result<ExitCode> {
     let files = workspace.files()?;
     let known: BTreeSet<String> = files.iter().cloned().collect();
     let root = workspace.root.to_string_lossy();
+    let programs = Programs::build(workspace)?;
+    let scratch = Scratch::new(workspace, &programs, "snippets")?;
+    for path in files.iter().filter(|path| is_beside_examples(path)) {
+        let name = path.trim_start_matches("examples/");
+        scratch.write(name, &workspace.read(path)?)?;
+    }
+    let read = |toml: &str| documents::validate(&scratch, toml);
     for path in &files {
         if Path::new(path).extension().is_some_and(|end| end == "rs") {
             violations.extend(source::check(path, &workspace.read(path)?));
@@ -90,11 +99,11 @@ pub(crate) fn run(workspace: &Workspace) -> Result<ExitCode> {
         if Path::new(path).extension().is_some_and(|end| end == "md") {
             let text = workspace.read(path)?;
             violations.extend(documents::links(path, &text, &known));
-            violations.extend(documents::configurations(path, &text));
+            violations.extend(documents::configurations(path, &text, &read)?);
         }
     }
     violations.extend(documents::check(&|path| workspace.read(path).ok()));
-    violations.extend(generate::stale(workspace)?);
+    violations.extend(generate::stale(workspace, &programs)?);
 
     violations.sort();
     for violation in &violations {
@@ -111,4 +120,11 @@ pub(crate) fn run(workspace: &Workspace) -> Result<ExitCode> {
             Ok(ExitCode::FAILURE)
         }
     }
+}
+
+/// A file that configurations in documents may name: a boot script among the examples.
+fn is_beside_examples(path: &str) -> bool {
+    path.strip_prefix("examples/").is_some_and(|name| {
+        !name.contains('/') && Path::new(name).extension().is_none_or(|end| end != "toml")
+    })
 }

@@ -15,7 +15,7 @@ fn paths(variables: &[(&str, &str)], flag: Option<&Path>) -> Result<Paths> {
         state_dir: flag.map(Path::to_owned),
         ..Overrides::default()
     };
-    Paths::new(&config, &overrides, &environment, Path::new("/work"))
+    Paths::new(&config, &overrides, &environment, Path::new("/here"))
 }
 
 #[test]
@@ -30,7 +30,7 @@ fn the_more_explicit_state_directory_wins() {
             "/home/ada/.local/state/fleetwright/default",
         ),
         (vec![home, xdg], None, "/xdg/fleetwright/default"),
-        (vec![home, xdg, variable], None, "/work/var/default"),
+        (vec![home, xdg, variable], None, "/here/var/default"),
         (
             vec![home, xdg, variable],
             Some(Path::new("~/flag")),

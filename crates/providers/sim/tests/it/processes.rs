@@ -25,11 +25,7 @@ fn open(path: PathBuf) -> SimProvider {
 
 fn start(world: &World) -> Child {
     Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "processes::a_writer_that_never_ends",
-            "--ignored",
-        ])
+        .args(["--exact", "processes::a_writer_that_never_ends"])
         .env(WORLD, world.path())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -45,8 +41,8 @@ fn pause(duration: Duration) {
     std::thread::sleep(duration);
 }
 
+/// The body of a child process; without a world it does nothing.
 #[tokio::test]
-#[ignore = "the body of a child process; it runs until it is killed"]
 async fn a_writer_that_never_ends() {
     let Some(path) = std::env::var_os(WORLD) else {
         return;

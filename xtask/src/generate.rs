@@ -1,25 +1,36 @@
 //! `cargo xtask generate`: the reference pages, written from the code that they describe.
 //!
-//! A page is a function from the code's own tables to text. `--check`, and with it `check-rules`,
-//! compares the text with the file, so that a page can not fall behind.
+//! A page is printed by a program of the workspace, from the tables that it works with itself.
+//! `--check`, and with it `check-rules`, compares the text with the file, so that a page cannot
+//! fall behind.
 
-mod command;
-mod configuration;
-mod conformance;
-mod environment;
-
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use fleetwright_core::{Error, Kind, Result};
 
+use crate::programs::Programs;
 use crate::rules::Violation;
-use crate::workspace::Workspace;
+use crate::workspace::{Workspace, output};
 
 /// The folder of the generated pages.
 const FOLDER: &str = "docs/reference";
 
-/// Pages in that folder that people or other chores write.
-const WRITTEN_ELSEWHERE: [&str; 1] = ["docs/reference/benchmarks.md"];
+/// Pages in that folder that people, tests or other chores write.
+const WRITTEN_ELSEWHERE: [&str; 2] = ["docs/reference/benchmarks.md", "docs/reference/json.md"];
+
+/// Each page, the program that prints it, and what it is asked for.
+const PAGES: [(&str, &str, &[&str]); 6] = [
+    ("cli.md", "fleetwright", &["__reference", "cli"]),
+    (
+        "exit-codes.md",
+        "fleetwright",
+        &["__reference", "exit-codes"],
+    ),
+    ("configuration.md", "reference", &["configuration"]),
+    ("environment.md", "reference", &["environment"]),
+    ("fleetwright.schema.json", "reference", &["schema"]),
+    ("conformance.md", "cases", &[]),
+];
 
 const COMMAND: &str = "run `cargo xtask generate` and commit what it writes";
 
@@ -32,23 +43,11 @@ pub(crate) struct Page {
     pub(crate) text: String,
 }
 
-impl Page {
-    /// A Markdown page of the reference.
-    fn markdown(name: &str, title: &str, body: &str) -> Self {
-        Self {
-            path: format!("{FOLDER}/{name}.md"),
-            text: format!(
-                "<!-- Written by `cargo xtask generate`; changes here are lost. -->\n\n# {title}\n\n{}\n",
-                body.trim()
-            ),
-        }
-    }
-}
-
 /// Writes the pages, or only compares them.
 pub(crate) fn run(workspace: &Workspace, check: bool) -> Result<ExitCode> {
-    let violations = stale(workspace)?;
+    let programs = Programs::build(workspace)?;
     if check {
+        let violations = stale(workspace, &programs)?;
         for violation in &violations {
             println!("{violation}");
         }
@@ -60,7 +59,7 @@ pub(crate) fn run(workspace: &Workspace, check: bool) -> Result<ExitCode> {
         });
     }
     let mut written = 0;
-    for page in pages(workspace)? {
+    for page in pages(&programs)? {
         if workspace.read(&page.path).ok().as_ref() != Some(&page.text) {
             write(workspace, &page)?;
             println!("wrote {}", page.path);
@@ -72,8 +71,8 @@ pub(crate) fn run(workspace: &Workspace, check: bool) -> Result<ExitCode> {
 }
 
 /// The pages that are not what the code says, and the files that nothing generates.
-pub(crate) fn stale(workspace: &Workspace) -> Result<Vec<Violation>> {
-    let pages = pages(workspace)?;
+pub(crate) fn stale(workspace: &Workspace, programs: &Programs) -> Result<Vec<Violation>> {
+    let pages = pages(programs)?;
     let files = workspace.files()?;
     Ok(compare(&pages, &files, &|path| workspace.read(path).ok()))
 }
@@ -115,20 +114,25 @@ fn compare(
                 file,
                 1,
                 "nothing generates this page",
-                format!(
-                    "remove it, or write it from code in xtask/src/generate ({FOLDER} is generated)"
-                ),
+                format!("remove it, or add it to xtask/src/generate.rs ({FOLDER} is generated)"),
             ));
         }
     }
     violations
 }
 
-fn pages(workspace: &Workspace) -> Result<Vec<Page>> {
-    let mut pages = command::pages(workspace)?;
-    pages.extend(configuration::pages()?);
-    pages.extend([environment::page(), conformance::page()]);
-    Ok(pages)
+fn pages(programs: &Programs) -> Result<Vec<Page>> {
+    PAGES
+        .iter()
+        .map(|(name, program, arguments)| {
+            // Nothing of this machine may get into a page: no environment, no terminal.
+            let mut command = Command::new(programs.path(program)?);
+            Ok(Page {
+                path: format!("{FOLDER}/{name}"),
+                text: output(command.env_clear().args(*arguments))?,
+            })
+        })
+        .collect()
 }
 
 fn write(workspace: &Workspace, page: &Page) -> Result<()> {
@@ -149,17 +153,6 @@ fn first_difference(one: &str, other: &str) -> usize {
         .take_while(|(a, b)| a == b)
         .count();
     same + 1
-}
-
-/// A Markdown table. Bars in cells are escaped.
-fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
-    let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
-    let mut out = line(header.iter().map(|cell| (*cell).to_owned()).collect());
-    out += &line(vec!["---".to_owned(); header.len()]);
-    for row in rows {
-        out += &line(row.iter().map(|cell| cell.replace('|', "\\|")).collect());
-    }
-    out
 }
 
 #[cfg(test)]
@@ -191,11 +184,5 @@ mod tests {
             compare(&[], &["docs/design/x.md".to_owned()], &current),
             vec![]
         );
-    }
-
-    #[test]
-    fn bars_in_cells_do_not_break_a_table() {
-        let text = table(&["a", "b"], [vec!["x|y".to_owned(), "z".to_owned()]]);
-        assert_eq!(text, "| a | b |\n| --- | --- |\n| x\\|y | z |\n");
     }
 }
