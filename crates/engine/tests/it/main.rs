@@ -5,5 +5,7 @@
     reason = "a test that cannot go on shall end there"
 )]
 
+mod bed;
 mod conformance;
+mod engine;
 mod guard;

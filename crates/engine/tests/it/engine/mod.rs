@@ -1,0 +1,6 @@
+//! Whole runs: an engine with a journal on a simulated cloud, in real time.
+
+mod blind;
+mod claims;
+mod life;
+mod ownership;
