@@ -22,10 +22,13 @@ use crate::{Engine, Executed, Observation, PlanOptions, plan};
 const LEASE: &str = "reconcile";
 /// How long the lease is good for without being renewed.
 const LEASE_TTL: Duration = Duration::from_mins(2);
-/// First pause between two looks while nodes come up; grows by half each time.
+/// Shortest pause between two looks. After steps that came to nothing it grows by half each time.
 const PAUSE: Duration = Duration::from_millis(100);
 /// Longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// While nodes come up, a pause is this part of the time already waited: the last look comes at
+/// most so much late, and a long wait costs few calls.
+const SHARE: u32 = 10;
 
 /// What a run may do.
 #[derive(Debug, Clone)]
@@ -191,6 +194,7 @@ impl Engine {
         let started = self.clock.now();
         let mut executed = Executed::default();
         let mut pause = PAUSE;
+        let mut calm_since = started;
         let mut first = true;
         let mut seen_gaps: Vec<String> = Vec::new();
         loop {
@@ -256,8 +260,8 @@ impl Engine {
                 return end(Standing::TimedOut, executed, next, observation);
             }
             if next.steps.is_empty() {
-                self.clock.sleep(pause).await;
-                pause = (pause * 3 / 2).min(LONGEST_PAUSE);
+                let share = elapsed(calm_since, now) / SHARE;
+                self.clock.sleep(share.clamp(PAUSE, LONGEST_PAUSE)).await;
                 continue;
             }
             let step = self.execute(lease, &next, &observation).await?;
@@ -272,6 +276,7 @@ impl Engine {
             }
             if progress {
                 pause = PAUSE;
+                calm_since = self.clock.now();
             } else {
                 self.clock.sleep(pause).await;
                 pause = (pause * 3 / 2).min(LONGEST_PAUSE);
