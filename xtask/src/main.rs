@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  test         brings the peers that tests need, then runs every test
+//!  guides       runs the commands that README and guides show
 //!  check-rules  the walls between crates and the house rules, one line per violation
 //!  generate     writes docs/reference/ from the code; `--check` only compares
 //! ```
@@ -46,6 +47,8 @@ enum Chore {
         #[arg(last = true)]
         args: Vec<String>,
     },
+    /// Run the commands that README and guides show. Part of `test`.
+    Guides,
     /// Check the walls between crates and the house rules.
     CheckRules,
     /// Write the generated pages of docs/reference.
@@ -71,6 +74,7 @@ fn run(chore: &Chore) -> Result<ExitCode> {
     let workspace = Workspace::load()?;
     match chore {
         Chore::Test { args } => test::run(&workspace, args),
+        Chore::Guides => test::guides_only(&workspace),
         Chore::CheckRules => rules::run(&workspace),
         Chore::Generate { check } => generate::run(&workspace, *check),
     }
