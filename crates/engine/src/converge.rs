@@ -28,7 +28,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// While nodes come up, a pause is this part of the time already waited: the last look comes at
 /// most so much late, and a long wait costs few calls.
-const SHARE: u32 = 10;
+const SHARE: u32 = 20;
 
 /// What a run may do.
 #[derive(Debug, Clone)]
