@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 
 use fleetwright_core::{Error, Kind, Result};
 
-use crate::markdown::blocks;
+use crate::markdown::{Block, blocks};
 use crate::rules::Violation;
 use crate::scratch::Scratch;
 
@@ -77,18 +77,26 @@ pub(crate) fn links(path: &str, text: &str, files: &BTreeSet<String>) -> Vec<Vio
     violations
 }
 
-/// Checks that every TOML block of a Markdown file is a configuration. `read` gives what the
-/// program says against one.
-pub(crate) fn configurations(
+/// Checks that every TOML block of a Markdown file is a configuration that the command accepts.
+/// Files that one names are those that the document shows.
+pub(crate) fn configurations(path: &str, text: &str, scratch: &Scratch) -> Result<Vec<Violation>> {
+    let blocks = blocks(text);
+    for block in &blocks {
+        if let Some(file) = &block.file {
+            scratch.write(file, &block.text)?;
+        }
+    }
+    refused(path, &blocks, &|toml| validate(scratch, toml))
+}
+
+/// One violation for each TOML block that `read` says something against.
+fn refused(
     path: &str,
-    text: &str,
+    blocks: &[Block],
     read: &dyn Fn(&str) -> Result<Option<String>>,
 ) -> Result<Vec<Violation>> {
     let mut violations = Vec::new();
-    for block in blocks(text) {
-        if block.language != "toml" {
-            continue;
-        }
+    for block in blocks.iter().filter(|block| block.language == "toml") {
         if let Some(refusal) = read(&block.text)? {
             violations.push(Violation::new(
                 path,
@@ -101,9 +109,8 @@ pub(crate) fn configurations(
     Ok(violations)
 }
 
-/// What `fleetwright validate` says against a configuration; `None` if nothing. Files that it
-/// names are looked for beside it, where the caller has put those of `examples/`.
-pub(crate) fn validate(scratch: &Scratch, toml: &str) -> Result<Option<String>> {
+/// What `fleetwright validate` says against a configuration; `None` if nothing.
+fn validate(scratch: &Scratch, toml: &str) -> Result<Option<String>> {
     const NAME: &str = "example.toml";
     scratch.write(NAME, toml)?;
     let done = scratch
@@ -160,7 +167,7 @@ mod tests {
     #[test]
     fn a_refused_example_is_found_with_its_line() {
         let read = |toml: &str| Ok(toml.contains("wanted").then(|| "unknown key".to_owned()));
-        let check = |text: &str| configurations("a.md", text, &read).unwrap();
+        let check = |text: &str| refused("a.md", &blocks(text), &read).unwrap();
         assert_eq!(check("text\n```toml\ndesired = 3\n```\n"), vec![]);
         let refused = check("text\n```toml fleetwright.toml\nwanted = 3\n```\n");
         assert_eq!((refused.len(), refused[0].line), (1, 3));

@@ -83,12 +83,6 @@ pub(crate) fn run(workspace: &Workspace) -> Result<ExitCode> {
     let known: BTreeSet<String> = files.iter().cloned().collect();
     let root = workspace.root.to_string_lossy();
     let programs = Programs::build(workspace)?;
-    let scratch = Scratch::new(workspace, &programs, "snippets")?;
-    for path in files.iter().filter(|path| is_beside_examples(path)) {
-        let name = path.trim_start_matches("examples/");
-        scratch.write(name, &workspace.read(path)?)?;
-    }
-    let read = |toml: &str| documents::validate(&scratch, toml);
     for path in &files {
         if Path::new(path).extension().is_some_and(|end| end == "rs") {
             violations.extend(source::check(path, &workspace.read(path)?));
@@ -99,7 +93,8 @@ pub(crate) fn run(workspace: &Workspace) -> Result<ExitCode> {
         if Path::new(path).extension().is_some_and(|end| end == "md") {
             let text = workspace.read(path)?;
             violations.extend(documents::links(path, &text, &known));
-            violations.extend(documents::configurations(path, &text, &read)?);
+            let scratch = Scratch::new(workspace, &programs, "snippets")?;
+            violations.extend(documents::configurations(path, &text, &scratch)?);
         }
     }
     violations.extend(documents::check(&|path| workspace.read(path).ok()));
@@ -120,11 +115,4 @@ pub(crate) fn run(workspace: &Workspace) -> Result<ExitCode> {
             Ok(ExitCode::FAILURE)
         }
     }
-}
-
-/// A file that configurations in documents may name: a boot script among the examples.
-fn is_beside_examples(path: &str) -> bool {
-    path.strip_prefix("examples/").is_some_and(|name| {
-        !name.contains('/') && Path::new(name).extension().is_none_or(|end| end != "toml")
-    })
 }
