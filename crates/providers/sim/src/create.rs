@@ -185,9 +185,12 @@ impl SimProvider {
                 .await;
             // Where names tell machines apart, nobody has looked yet whether an earlier try made this
             // one; where labels do, the list has.
-            let one = one.map_err(|error| match names_are_unique {
-                true => uncertain(request, error),
-                false => error,
+            let one = one.map_err(|error| {
+                if names_are_unique {
+                    uncertain(request, error)
+                } else {
+                    error
+                }
             });
             match one {
                 Ok(node) => nodes.push(node),
