@@ -51,7 +51,9 @@ pub fn select_offers(pool: &Pool, providers: &BTreeMap<String, Seen>, marks: &[M
         .max_price
         .as_ref()
         .and_then(|text| text.parse::<HourlyPrice>().ok());
-    for (rank, candidate) in candidates.iter().enumerate() {
+    for (at, candidate) in candidates.iter().enumerate() {
+        // The order of providers that nobody has put in order says nothing.
+        let rank = if pool.candidates.is_empty() { 0 } else { at };
         let Some(seen) = providers.get(&candidate.provider) else {
             selection.exclude(candidate.provider.clone(), "no such provider is configured");
             continue;

@@ -183,6 +183,13 @@ impl<'a> Planner<'a> {
         for claim in &self.observation.claims {
             *pending.entry(&claim.pool).or_default() += self.missing(claim);
         }
+        // Once they are adopted they count: nothing is made in their stead.
+        let mut orphans: HashMap<&str, usize> = HashMap::new();
+        for node in self.observation.orphans() {
+            *orphans
+                .entry(node.label(keys::POOL).unwrap_or_default())
+                .or_default() += 1;
+        }
         for (name, records) in &by_pool {
             if !self.fleet.pools.contains_key(*name) {
                 let reason = format!("pool `{name}` is not in the configuration");
@@ -194,7 +201,8 @@ impl<'a> Planner<'a> {
         for (name, pool) in &self.fleet.pools {
             let records = by_pool.remove(name.as_str()).unwrap_or_default();
             let pending = pending.get(name.as_str()).copied().unwrap_or(0);
-            self.converge_pool(name, pool, &records, pending);
+            let orphans = orphans.get(name.as_str()).copied().unwrap_or(0);
+            self.converge_pool(name, pool, &records, pending, orphans);
         }
     }
 
@@ -218,6 +226,7 @@ impl<'a> Planner<'a> {
         pool: &'a Pool,
         records: &[&'a NodeRecord],
         pending: u32,
+        orphans: usize,
     ) {
         let generation = pool.generation();
         let mut wanted = Vec::new();
@@ -236,14 +245,15 @@ impl<'a> Planner<'a> {
         let desired = usize::try_from(pool.desired).unwrap_or(usize::MAX);
         let coming = usize::try_from(pending).unwrap_or(usize::MAX);
         let have = wanted.len() + kept + coming;
+        let with_orphans = have + orphans;
         if have > desired {
             let surplus = (have - desired).min(wanted.len());
             let reason = format!("pool `{name}` has {have} nodes and wants {desired}");
             for record in pick_surplus(wanted.clone(), surplus, generation.short()) {
                 self.delete(record, &reason);
             }
-        } else if have < desired {
-            self.create(name, pool, desired - have, have);
+        } else if with_orphans < desired {
+            self.create(name, pool, desired - with_orphans, with_orphans);
         }
         if let Some(balancer) = &pool.balancer {
             self.register(balancer, &wanted);

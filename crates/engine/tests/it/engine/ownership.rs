@@ -63,7 +63,7 @@ async fn a_node_that_lost_its_record_is_adopted() {
     let orphan = bed.world.add_node("sim-east", "web-1", labels).unwrap();
     let outcome = converge(&engine).await;
     assert_reached(&outcome);
-    assert_eq!(outcome.executed.adopted, 1);
+    assert_eq!((outcome.executed.adopted, outcome.executed.created), (1, 0));
     let record = engine.store().node(&orphan).await.unwrap().unwrap();
     assert_eq!(record.pool, "web");
 }

@@ -1,0 +1,440 @@
+//! A world as a text.
+//!
+//! ```text
+//! provider NAME REGION...                          a provider that answers
+//! blind PROVIDER[/REGION]                          its listing failed there
+//! no-catalog PROVIDER                              its catalog cannot be read
+//! type PROVIDER NAME VCPUS                         a type of machine
+//! offer PROVIDER/REGION[/ZONE] TYPE [PRICE] [spot] [sold-out]
+//! mark PROVIDER[/REGION[/ZONE]] [TYPE] [spot]      taken for sold out
+//! pool NAME DESIRED [cost] [max=PRICE] [vcpus=N] [balancer=NAME]
+//! candidate POOL PROVIDER[/REGION[/ZONE]] [TYPE] [spot]
+//! node ID POOL LIFE [PRICE] [age=1h] [for=1m] [old] [boot-failed] [claim=N] [absent] [deleting]
+//! claim N POOL COUNT PROVIDER/REGION               asked for, without an answer
+//! orphan ID POOL [age=1h]                          ours, without a record
+//! stranger ID                                      of another journal
+//! balancer PROVIDER NAME [broken]
+//! member PROVIDER BALANCER ID HEALTH
+//! brake PERCENT                                    in the configuration
+//! option replace-failed | option removal=PERCENT
+//! remove all | remove ID...
+//! ```
+//! A node without an age is an hour old, in its state for a minute, and its provider shows it
+//! running. `old` means: made from another definition of its pool.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use fleetwright_core::ability::{Member, MemberHealth, Offering};
+use fleetwright_core::{
+    Addresses, Availability, Boot, Candidate, Claim, ClaimState, Coverage, CreateRequest, Error,
+    Gap, HourlyPrice, Idempotency, InstanceType, Kind, Labels, Limits, Market, Node, NodeId,
+    NodeRecord, NodeSpec, NodeState, Offer, Plan, Pool, ProviderInfo, Purpose, Requirements,
+    Strategy, Token, keys, parse_duration,
+};
+use fleetwright_store::Mark;
+use jiff::Timestamp;
+
+use super::show::show;
+use crate::{CatalogView, Fleet, Observation, PlanOptions, Safety, Seen, plan};
+
+const JOURNAL: &str = "our-journal";
+
+/// A fleet and what was seen of it.
+pub(super) struct World {
+    pub(super) fleet: Fleet,
+    pub(super) observation: Observation,
+    pub(super) purpose: Purpose,
+    pub(super) options: PlanOptions,
+}
+
+/// The plan for the world that a script describes, as text.
+pub(super) fn plan_of(script: &str) -> String {
+    show(&World::read(script).plan())
+}
+
+impl World {
+    /// An empty world, a day after the beginning of time.
+    pub(super) fn new() -> Self {
+        Self {
+            fleet: Fleet {
+                name: "demo".into(),
+                owner: None,
+                pools: BTreeMap::new(),
+                ssh_keys: Vec::new(),
+                safety: Safety::default(),
+            },
+            observation: Observation {
+                at: Timestamp::UNIX_EPOCH + Duration::from_hours(24),
+                journal: JOURNAL.into(),
+                providers: BTreeMap::new(),
+                records: Vec::new(),
+                written_off: Vec::new(),
+                claims: Vec::new(),
+                marks: Vec::new(),
+            },
+            purpose: Purpose::Converge,
+            options: PlanOptions::default(),
+        }
+    }
+
+    pub(super) fn read(script: &str) -> Self {
+        let mut world = Self::new();
+        for line in script
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty())
+        {
+            world.line(line);
+        }
+        world
+    }
+
+    pub(super) fn plan(&self) -> Plan {
+        let purpose = self.purpose.clone();
+        plan(&self.fleet, &self.observation, purpose, &self.options)
+    }
+
+    /// Takes a line of a script.
+    pub(super) fn line(&mut self, line: &str) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words[..] {
+            ["provider", name, ref regions @ ..] => {
+                let seen = Seen::new(info(name, regions), Vec::new(), Coverage::Complete);
+                self.observation.providers.insert(name.into(), seen);
+            }
+            ["blind", place] => self.blind(place),
+            ["no-catalog", name] => {
+                let seen = self.seen(name);
+                seen.catalog = None;
+                seen.catalog_error = Some("its catalog cannot be read: down".into());
+            }
+            ["type", provider, name, vcpus] => {
+                let vcpus = vcpus.parse().unwrap();
+                self.sell(provider, kind(name, vcpus), None);
+            }
+            ["offer", place, name, ref more @ ..] => self.offer(place, name, more),
+            ["mark", place, ref more @ ..] => self.mark(place, more),
+            ["pool", name, desired, ref more @ ..] => {
+                self.fleet.pools.insert(name.into(), pool(desired, more));
+            }
+            ["candidate", name, place, ref more @ ..] => {
+                let (provider, region, zone) = place_of(place);
+                let pool = self.fleet.pools.get_mut(name).unwrap();
+                pool.candidates.push(Candidate {
+                    provider,
+                    region,
+                    zone,
+                    instance_type: type_of(more),
+                    market: market(more),
+                });
+            }
+            ["node", id, pool, state, ref more @ ..] => self.node(id, pool, state, more),
+            ["claim", number, pool, count, place] => self.claim(number, pool, count, place),
+            ["orphan", id, pool, ref more @ ..] => {
+                let mut node = self.running(id, more);
+                node.labels.insert(keys::JOURNAL.into(), JOURNAL.into());
+                node.labels.insert(keys::POOL.into(), pool.into());
+                self.seen(node.id.clone().provider()).nodes.push(node);
+            }
+            ["stranger", id] => {
+                let mut node = self.running(id, &[]);
+                node.labels.insert(keys::JOURNAL.into(), "another".into());
+                self.seen(node.id.clone().provider()).nodes.push(node);
+            }
+            ["balancer", provider, name] => {
+                let members = Ok(Vec::new());
+                self.seen(provider).balancers.insert(name.into(), members);
+            }
+            ["balancer", provider, name, "broken"] => {
+                let error = Err("the balancer does not answer".into());
+                self.seen(provider).balancers.insert(name.into(), error);
+            }
+            ["member", provider, balancer, id, health] => {
+                let member = Member {
+                    node: id.parse().unwrap(),
+                    health: match health {
+                        "initial" => MemberHealth::Initial,
+                        "healthy" => MemberHealth::Healthy,
+                        "unhealthy" => MemberHealth::Unhealthy,
+                        "draining" => MemberHealth::Draining,
+                        other => MemberHealth::Unknown(other.into()),
+                    },
+                };
+                let seen = self.seen(provider).balancers.get_mut(balancer).unwrap();
+                seen.as_mut().unwrap().push(member);
+            }
+            ["brake", percent] => self.fleet.safety.max_removal_percent = percent.parse().unwrap(),
+            ["option", "replace-failed"] => self.options.replace_failed = true,
+            ["option", removal] => {
+                let percent = removal.strip_prefix("removal=").unwrap();
+                self.options.max_removal_percent = Some(percent.parse().unwrap());
+            }
+            ["remove", "all"] => self.purpose = Purpose::Remove { nodes: None },
+            ["remove", ref ids @ ..] => {
+                let ids = ids.iter().map(|id| id.parse().unwrap()).collect();
+                self.purpose = Purpose::Remove { nodes: Some(ids) };
+            }
+            _ => panic!("`{line}` is not a line of a script"),
+        }
+    }
+
+    fn seen(&mut self, provider: &str) -> &mut Seen {
+        self.observation.providers.get_mut(provider).unwrap()
+    }
+
+    fn blind(&mut self, place: &str) {
+        let (provider, region, _) = place_of(place);
+        let seen = self.seen(&provider);
+        let mut gaps = seen.coverage.gaps().to_vec();
+        gaps.push(Gap {
+            region,
+            error: Error::new(Kind::Unavailable, "the cloud is down").report(),
+        });
+        seen.coverage = Coverage::Partial { gaps };
+    }
+
+    fn sell(&mut self, provider: &str, sold: InstanceType, offering: Option<Offering>) {
+        let seen = self.seen(provider);
+        let old = seen.catalog.take().unwrap_or_default();
+        let (mut types, mut offerings) = (old.types, old.offerings);
+        if types.iter().all(|known| known.name != sold.name) {
+            types.push(sold);
+        }
+        offerings.extend(offering);
+        seen.catalog = Some(CatalogView::new(types, offerings));
+    }
+
+    fn offer(&mut self, place: &str, name: &str, more: &[&str]) {
+        let (provider, region, zone) = place_of(place);
+        let offering = Offering {
+            instance_type: name.into(),
+            region: region.unwrap(),
+            zone,
+            market: market(more),
+            price: price(more),
+            availability: if more.contains(&"sold-out") {
+                Availability::SoldOut { until: None }
+            } else {
+                Availability::Unknown
+            },
+        };
+        self.sell(&provider, kind(name, 2), Some(offering));
+    }
+
+    fn mark(&mut self, place: &str, more: &[&str]) {
+        let (provider, region, zone) = place_of(place);
+        self.observation.marks.push(Mark {
+            provider,
+            region,
+            zone,
+            instance_type: type_of(more),
+            market: more.contains(&"spot").then_some(Market::Spot),
+            until: self.observation.at + Duration::from_mins(2),
+            error: Error::new(Kind::Capacity, "no capacity").report(),
+        });
+    }
+
+    fn running(&self, id: &str, more: &[&str]) -> Node {
+        Node {
+            id: id.parse().unwrap(),
+            name: id.rsplit('/').next().unwrap().into(),
+            state: if more.contains(&"deleting") {
+                NodeState::Deleting
+            } else {
+                NodeState::Running
+            },
+            instance_type: "small".into(),
+            zone: None,
+            market: Market::OnDemand,
+            addresses: Addresses::default(),
+            access: None,
+            boot: None,
+            labels: Labels::new(),
+            created_at: Some(self.ago(more, "age=", "1h")),
+            price: None,
+            message: None,
+        }
+    }
+
+    fn ago(&self, words: &[&str], key: &str, otherwise: &str) -> Timestamp {
+        let text = value(words, key).unwrap_or(otherwise);
+        self.observation.at - parse_duration(text).unwrap()
+    }
+
+    fn node(&mut self, id: &str, pool: &str, life: &str, more: &[&str]) {
+        let generation = self.fleet.pools.get(pool).map(Pool::generation);
+        let generation = generation.filter(|_| !more.contains(&"old"));
+        let mut node = self.running(id, more);
+        node.labels.insert(keys::JOURNAL.into(), JOURNAL.into());
+        let record = NodeRecord {
+            id: node.id.clone(),
+            name: node.name.clone(),
+            pool: pool.into(),
+            claim: None,
+            token: value(more, "claim=").map(token),
+            life: life.parse().unwrap(),
+            since: self.ago(more, "for=", "1m"),
+            instance_type: node.instance_type.clone(),
+            zone: None,
+            market: node.market,
+            price: price(more),
+            generation: generation.map_or_else(|| "old".into(), |g| g.short().to_owned()),
+            access: None,
+            boot: more.contains(&"boot-failed").then(|| Boot::Failed {
+                exit_status: Some(3),
+                log_tail: "no such file".into(),
+            }),
+            labels: node.labels.clone(),
+            created_at: self.ago(more, "age=", "1h"),
+            seen_at: None,
+            gone_at: None,
+            reason: "of what happened before".into(),
+        };
+        let (provider, region) = (node.id.provider().to_owned(), node.id.region().to_owned());
+        if let Some(seen) = self.observation.providers.get_mut(&provider)
+            && seen.coverage.covers(&region)
+            && !more.contains(&"absent")
+        {
+            seen.nodes.push(node);
+        }
+        self.observation.records.push(record);
+    }
+
+    fn claim(&mut self, number: &str, pool: &str, count: &str, place: &str) {
+        let (provider, region, _) = place_of(place);
+        let region = region.unwrap();
+        let text = format!("00000000-0000-7000-8000-{number:0>12}");
+        let spec = NodeSpec {
+            name: pool.into(),
+            instance_type: "small".into(),
+            image: None,
+            region: region.clone(),
+            zone: None,
+            market: Market::OnDemand,
+            ssh_keys: Vec::new(),
+            user_data: None,
+            labels: Labels::new(),
+            options: serde_json::Map::new(),
+        };
+        self.observation.claims.push(Claim {
+            id: text.parse().unwrap(),
+            attempt: 1,
+            pool: pool.into(),
+            offer: Offer {
+                provider,
+                region,
+                zone: None,
+                instance_type: "small".into(),
+                market: Market::OnDemand,
+                price: None,
+                availability: Availability::Unknown,
+                reason: String::new(),
+            },
+            request: CreateRequest {
+                count: count.parse().unwrap(),
+                spec,
+                token: token(number),
+                replay: false,
+            },
+            state: ClaimState::Open,
+            made_at: self.observation.at - Duration::from_mins(5),
+            sent_at: self.observation.at - Duration::from_mins(5),
+            closed_at: None,
+        });
+    }
+}
+
+fn info(name: &str, regions: &[&str]) -> ProviderInfo {
+    ProviderInfo {
+        name: name.into(),
+        kind: "script".into(),
+        account: "one".into(),
+        regions: regions.iter().map(|&region| region.to_owned()).collect(),
+        idempotency: Idempotency::NativeToken,
+        listing_lag: Duration::ZERO,
+        batch: 10,
+        user_data_limit: 1024,
+        reports_boot: true,
+        has_ssh: true,
+        limits: Vec::new(),
+    }
+}
+
+fn kind(name: &str, vcpus: u32) -> InstanceType {
+    InstanceType {
+        name: name.into(),
+        vcpus,
+        memory_mib: 4096,
+        architecture: "x86_64".into(),
+        gpus: 0,
+        gpu_model: None,
+        gpu_memory_mib: None,
+    }
+}
+
+fn pool(desired: &str, more: &[&str]) -> Pool {
+    Pool {
+        desired: desired.parse().unwrap(),
+        candidates: Vec::new(),
+        requirements: Requirements {
+            vcpus: value(more, "vcpus=").map(|count| count.parse().unwrap()),
+            ..Requirements::default()
+        },
+        strategy: if more.contains(&"cost") {
+            Strategy::Cost
+        } else {
+            Strategy::Priority
+        },
+        max_price: value(more, "max=").map(str::to_owned),
+        image: None,
+        user_data: None,
+        ssh_keys: Vec::new(),
+        labels: BTreeMap::new(),
+        balancer: value(more, "balancer=").map(str::to_owned),
+        limits: Limits::default(),
+        options: serde_json::Map::new(),
+    }
+}
+
+fn token(number: &str) -> Token {
+    Token::from_stored(format!("token-{number}"))
+}
+
+fn place_of(text: &str) -> (String, Option<String>, Option<String>) {
+    let mut parts = text.split('/').map(str::to_owned);
+    (parts.next().unwrap(), parts.next(), parts.next())
+}
+
+fn value<'a>(words: &[&'a str], key: &str) -> Option<&'a str> {
+    words.iter().find_map(|word| word.strip_prefix(key))
+}
+
+fn price(words: &[&str]) -> Option<HourlyPrice> {
+    let is_price = |word: &&&str| word.starts_with(['$', '€']);
+    words
+        .iter()
+        .find(is_price)
+        .map(|word| word.parse().unwrap())
+}
+
+fn market(words: &[&str]) -> Market {
+    if words.contains(&"spot") {
+        Market::Spot
+    } else {
+        Market::OnDemand
+    }
+}
+
+/// The first word that is neither a market nor anything else with a meaning.
+fn type_of(words: &[&str]) -> Option<String> {
+    words
+        .iter()
+        .find(|word| **word != "spot")
+        .map(|word| (*word).to_owned())
+}
+
+/// A node's id, for the tests that make worlds by chance.
+pub(super) fn id(region: &str, number: usize) -> NodeId {
+    NodeId::new("sim", region, &format!("n{number}")).unwrap()
+}
