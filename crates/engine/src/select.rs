@@ -1,7 +1,7 @@
 //! Which offers a pool may take, in order, and why the others not. Pure.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use fleetwright_core::{Availability, Candidate, HourlyPrice, InstanceType, Offer, Pool, Strategy};
 use fleetwright_store::Mark;
@@ -47,10 +47,15 @@ pub fn select_offers(pool: &Pool, providers: &BTreeMap<String, Seen>, marks: &[M
     } else {
         &pool.candidates
     };
-    let cap = pool
-        .max_price
-        .as_ref()
-        .and_then(|text| text.parse::<HourlyPrice>().ok());
+    let limit = pool.max_price.as_ref();
+    let cap = match limit.map(|text| text.parse::<HourlyPrice>()).transpose() {
+        Ok(cap) => cap,
+        // A limit that cannot be read must not become no limit.
+        Err(error) => {
+            selection.exclude("max_price".into(), error.to_string());
+            return selection;
+        }
+    };
     for (at, candidate) in candidates.iter().enumerate() {
         // The order of providers that nobody has put in order says nothing.
         let rank = if pool.candidates.is_empty() { 0 } else { at };
@@ -66,7 +71,8 @@ pub fn select_offers(pool: &Pool, providers: &BTreeMap<String, Seen>, marks: &[M
         }
     }
     ranked.sort_by(|a, b| compare(pool.strategy, a, b));
-    ranked.dedup_by(|a, b| a.1.label() == b.1.label());
+    let mut seen: HashSet<String> = HashSet::new();
+    ranked.retain(|(_, offer)| seen.insert(offer.label()));
     let count = ranked.len();
     selection.offers = ranked
         .into_iter()

@@ -205,17 +205,19 @@ fn a_candidate_that_does_not_exist_is_named() {
 }
 
 #[test]
-fn two_candidates_for_the_same_offer_are_one() {
+fn an_offer_is_taken_once_at_its_best_place() {
     let script = "
-        provider sim east
+        provider sim east west
         offer sim/east small $0.04
+        offer sim/west small $0.01
         pool web 1
         candidate web sim/east small
         candidate web sim small
     ";
     assert_snapshot!(plan_of(script), @r"
     create 1 in pool web: pool `web` has 0 nodes and wants 1
-        sim/east small on-demand (choice 1 of 1: candidate 1, $0.04/h)
+        sim/east small on-demand (choice 1 of 2: candidate 1, $0.04/h)
+        sim/west small on-demand (choice 2 of 2: candidate 2, $0.01/h)
     cost: nothing -> $0.04/h
     ");
 }
@@ -234,5 +236,17 @@ fn without_candidates_the_price_decides_whichever_the_provider() {
         zzz/east small on-demand (choice 1 of 2: $0.01/h)
         aaa/east small on-demand (choice 2 of 2: $0.09/h)
     cost: nothing -> $0.09/h
+    ");
+}
+
+#[test]
+fn a_limit_that_cannot_be_read_is_not_no_limit() {
+    let script = "
+        provider sim east
+        offer sim/east small $0.04
+        pool web 1 max=cheap
+    ";
+    assert_snapshot!(plan_of(script), @r"
+    withheld, pool web, create 1: no offer is left: max_price: `cheap` is not a price per hour
     ");
 }
