@@ -83,14 +83,34 @@ impl Workspace {
     }
 
     /// A command of cargo in the top folder, without a terminal to ask questions on.
+    ///
+    /// It does not see what the cargo that started us has said about this crate: ring is built
+    /// anew whenever that changes, and half of the workspace with it.
     pub(crate) fn cargo<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
         let mut command = Command::new(cargo());
         command
             .args(args)
             .current_dir(&self.root)
             .stdin(Stdio::null());
+        for (name, _) in std::env::vars_os() {
+            if name.to_str().is_some_and(is_about_this_crate) {
+                command.env_remove(name);
+            }
+        }
         command
     }
+}
+
+/// Whether `cargo run` has set a variable to tell us about ourselves.
+fn is_about_this_crate(name: &str) -> bool {
+    [
+        "CARGO_PKG_",
+        "CARGO_MANIFEST_",
+        "CARGO_BIN_",
+        "CARGO_CRATE_",
+    ]
+    .iter()
+    .any(|start| name.starts_with(start))
 }
 
 /// The cargo that started us.
@@ -103,7 +123,11 @@ fn cargo() -> PathBuf {
 /// # Errors
 /// `NotFound` if it cannot be started; `Unexpected`, with its standard error, if it fails.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
-    let shown = format!("{command:?}");
+    let words: Vec<_> = std::iter::once(command.get_program())
+        .chain(command.get_args())
+        .map(OsStr::to_string_lossy)
+        .collect();
+    let shown = words.join(" ");
     let done = command.stdin(Stdio::null()).output().map_err(|e| {
         Error::new(Kind::NotFound, format!("cannot start `{shown}`")).with_source(e)
     })?;
@@ -188,6 +212,21 @@ mod tests {
     fn metadata_in_another_shape_is_an_error_and_not_an_empty_workspace() {
         assert!(packages(&json!({}), Path::new("/top")).is_err());
         assert!(packages(&json!({"packages": [{"name": "a"}]}), Path::new("/top")).is_err());
+    }
+
+    #[test]
+    fn cargo_does_not_hear_about_this_crate_but_about_its_settings() {
+        for name in ["CARGO_PKG_NAME", "CARGO_MANIFEST_DIR", "CARGO_BIN_NAME"] {
+            assert!(is_about_this_crate(name), "{name}");
+        }
+        for name in [
+            "CARGO",
+            "CARGO_HOME",
+            "CARGO_TERM_COLOR",
+            "CARGO_BUILD_JOBS",
+        ] {
+            assert!(!is_about_this_crate(name), "{name}");
+        }
     }
 
     #[test]
