@@ -5,6 +5,7 @@
 //!  guides       runs the commands that README and guides show
 //!  check-rules  the walls between crates and the house rules, one line per violation
 //!  generate     writes docs/reference/ from the code; `--check` only compares
+//!  bench        measures what was promised; `--write` writes docs/reference/benchmarks.md
 //! ```
 //! Nothing here is shipped. A chore prints what it does and ends with the status of what it ran.
 
@@ -14,6 +15,7 @@
     reason = "a developer's tool, whose only output is the terminal"
 )]
 
+mod bench;
 mod generate;
 mod guides;
 mod markdown;
@@ -57,6 +59,8 @@ enum Chore {
         #[arg(long)]
         check: bool,
     },
+    /// Measure what was promised; fails if a goal is missed.
+    Bench(bench::Options),
 }
 
 fn main() -> ExitCode {
@@ -77,6 +81,7 @@ fn run(chore: &Chore) -> Result<ExitCode> {
         Chore::Guides => test::guides_only(&workspace),
         Chore::CheckRules => rules::run(&workspace),
         Chore::Generate { check } => generate::run(&workspace, *check),
+        Chore::Bench(options) => bench::run(&workspace, options),
     }
 }
 

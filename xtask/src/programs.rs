@@ -29,6 +29,22 @@ impl Programs {
         Ok(Self(executables(&messages)))
     }
 
+    /// Builds what is measured, as users build it: each with its own features only.
+    pub(crate) fn build_release(workspace: &Workspace) -> Result<Self> {
+        let mut all = BTreeMap::new();
+        for selected in [
+            ["--package=fleetwright-cli", "--bin=fleetwright"],
+            ["--package=fleetwright-engine", "--example=measure"],
+        ] {
+            let mut command = workspace.cargo(["build", "--release"]);
+            command
+                .args(selected)
+                .arg("--message-format=json-render-diagnostics");
+            all.extend(executables(&output(&mut command)?));
+        }
+        Ok(Self(all))
+    }
+
     /// The program of that name.
     ///
     /// # Errors

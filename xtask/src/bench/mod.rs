@@ -1,0 +1,194 @@
+//! `cargo xtask bench`: what was promised, measured on this machine.
+//!
+//! | file | what |
+//! |---|---|
+//! | `start` | how much processor time a command takes that has little to do |
+//! | `engine` | planning, memory and a whole `up`, by the engine's example `measure` |
+//! | `exec` | commands on nodes, against OpenSSH's client |
+//! | `process` | how processor time is counted |
+//! | `page` | docs/reference/benchmarks.md |
+//!
+//! Whatever is compared is measured in one run, in turns. Not part of CI: other machines, and
+//! neighbors on the same one, give other numbers.
+
+mod engine;
+mod exec;
+mod page;
+mod process;
+mod start;
+
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use fleetwright_core::{Error, Kind, Result};
+
+use crate::programs::Programs;
+use crate::workspace::Workspace;
+
+/// What is measured and how.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Fewer repetitions.
+    #[arg(long)]
+    quick: bool,
+    /// Write docs/reference/benchmarks.md.
+    #[arg(long, conflicts_with_all = ["quick", "only"])]
+    write: bool,
+    /// Only these.
+    #[arg(value_name = "NAME")]
+    only: Vec<Name>,
+}
+
+/// The benchmarks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Name {
+    /// Processor time of commands that have little to do.
+    Start,
+    /// The planner alone.
+    Plan,
+    /// A whole `up` against the limits of a cloud.
+    Up,
+    /// Peak memory of a large fleet.
+    Memory,
+    /// A command on many nodes, against OpenSSH.
+    Exec,
+}
+
+/// A benchmark's part of the report.
+struct Section {
+    title: &'static str,
+    /// What was done, for whoever wants to judge the numbers.
+    about: String,
+    rows: Vec<Row>,
+}
+
+/// A number.
+struct Row {
+    what: String,
+    measured: String,
+    /// What was promised; absent for what is only there to compare with.
+    goal: Option<Goal>,
+}
+
+/// What was promised, and how much of it was used.
+struct Goal {
+    text: String,
+    /// Measured value by allowed value: the goal is met up to 1.
+    share: f64,
+}
+
+impl Row {
+    /// A number to compare with.
+    fn told(what: impl Into<String>, measured: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            measured: measured.into(),
+            goal: None,
+        }
+    }
+
+    /// A number that must not be above another.
+    fn at_most(mut self, text: impl Into<String>, measured: f64, allowed: f64) -> Self {
+        self.goal = Some(Goal {
+            text: text.into(),
+            share: measured / allowed,
+        });
+        self
+    }
+}
+
+impl Goal {
+    fn is_met(&self) -> bool {
+        self.share <= 1.0
+    }
+
+    fn verdict(&self) -> &'static str {
+        if self.is_met() { "met" } else { "MISSED" }
+    }
+}
+
+/// Measures, prints, and fails if a goal is missed.
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> {
+    println!("building the release");
+    let programs = Programs::build_release(workspace)?;
+    let quick = options.quick;
+    let mut sections = Vec::new();
+    for name in Name::value_variants() {
+        if !options.only.is_empty() && !options.only.contains(name) {
+            continue;
+        }
+        let section = match name {
+            Name::Start => start::measure(workspace, &programs, if quick { 10 } else { 50 }),
+            Name::Plan => engine::plan(workspace, &programs),
+            Name::Up => engine::up(workspace, &programs, if quick { 1 } else { 5 }),
+            Name::Memory => engine::memory(workspace, &programs),
+            Name::Exec => exec::measure(workspace, &programs, if quick { 2 } else { 7 }),
+        }?;
+        print(&section);
+        sections.push(section);
+    }
+    let goals = || sections.iter().flat_map(|s| &s.rows).flat_map(|r| &r.goal);
+    let (all, met) = (
+        goals().count(),
+        goals().filter(|goal| goal.is_met()).count(),
+    );
+    println!("\n{met} of {all} goals met");
+    if options.write {
+        let path = workspace.root.join(page::PATH);
+        std::fs::write(&path, page::text(&page::Machine::look()?, &sections)).map_err(|e| {
+            Error::new(Kind::Unexpected, format!("cannot write `{}`", page::PATH)).with_source(e)
+        })?;
+        println!("wrote {}", page::PATH);
+    }
+    Ok(if met == all {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn print(section: &Section) {
+    println!("\n{}", section.title);
+    for row in &section.rows {
+        let goal = row.goal.as_ref().map_or_else(String::new, |goal| {
+            format!("  {} ({:.2} of {})", goal.verdict(), goal.share, goal.text)
+        });
+        println!("  {:<48} {:>10}{goal}", row.what, row.measured);
+    }
+}
+
+/// The middle one, or the mean of the two in the middle; not a number if there is none.
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let half = values.len() / 2;
+    match (values.get(half), values.len() % 2) {
+        (None, _) => f64::NAN,
+        (Some(middle), 1) => *middle,
+        (Some(upper), _) => f64::midpoint(values[half - 1], *upper),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_goal_is_met_up_to_its_very_value() {
+        let goal = |measured| {
+            Row::told("a", "b")
+                .at_most("10", measured, 10.0)
+                .goal
+                .unwrap()
+        };
+        assert!(goal(10.0).is_met());
+        assert!(!goal(10.1).is_met());
+        assert!(!goal(f64::NAN).is_met());
+    }
+
+    #[test]
+    fn the_median_is_in_the_middle() {
+        assert!((median(&mut [3.0, 1.0, 2.0]) - 2.0).abs() < 1e-9);
+        assert!((median(&mut [4.0, 1.0, 2.0, 3.0]) - 2.5).abs() < 1e-9);
+        assert!(median(&mut []).is_nan());
+    }
+}
