@@ -7,8 +7,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use fleetwright_core::{
-    Action, Brake, Error, EventKind, Kind, Life, Node, NodeId, NodeRecord, Plan, Purpose, Remedy,
-    Result,
+    Action, Brake, Error, EventKind, Kind, Life, NodeId, NodeRecord, Plan, Purpose, Remedy, Result,
 };
 use fleetwright_store::Lease;
 use serde::Serialize;
@@ -152,7 +151,7 @@ impl Engine {
     }
 
     /// Writes what is left to write and gives the lease back. The run's own error comes first.
-    async fn leave(&self, lease: Lease, outcome: Result<Outcome>) -> Result<Outcome> {
+    async fn leave<T>(&self, lease: Lease, outcome: Result<T>) -> Result<T> {
         let flushed = self.recorder.flush().await;
         let released = self.store.release(lease).await;
         let outcome = outcome?;
@@ -171,12 +170,13 @@ impl Engine {
     /// `Conflict` if another process holds the lease; errors of the journal.
     pub async fn adopt_strangers(&self, holder: &str) -> Result<Vec<NodeRecord>> {
         let lease = self.lease(holder).await?;
+        let adopted = self.adopt_under(&lease).await;
+        self.leave(lease, adopted).await
+    }
+
+    async fn adopt_under(&self, lease: &Lease) -> Result<Vec<NodeRecord>> {
         let look = self.look().await?;
-        let strangers: Vec<&Node> = look.observation.strangers();
-        let records = self.take_in(&lease, &strangers).await?;
-        self.recorder.flush().await?;
-        self.store.release(lease).await?;
-        Ok(records)
+        self.take_in(lease, &look.observation.strangers()).await
     }
 
     async fn lease(&self, holder: &str) -> Result<Lease> {
@@ -404,7 +404,13 @@ impl Engine {
         }
         for claim in &observation.claims {
             if let Some(status) = all.iter_mut().find(|status| status.name == claim.pool) {
-                status.pending += claim.request.count;
+                let known = observation
+                    .records
+                    .iter()
+                    .filter(|record| record.token.as_ref() == Some(claim.token()))
+                    .count();
+                let known = u32::try_from(known).unwrap_or(u32::MAX);
+                status.pending += claim.request.count.saturating_sub(known);
             }
         }
         all

@@ -310,6 +310,8 @@ impl Guard {
                     wait.as_secs().max(1)
                 ))
             })?;
+        // An error of the journal, which holds the budgets, says nothing about the provider.
+        self.budget.take(ask, &*self.clock).await?;
         let outcome = self.admitted(ask, limit, make).await;
         let healthy = !matches!(&outcome, Err(error) if breaker_counts(error.kind()));
         match self.breakers().settle(place, healthy, self.clock.now()) {
@@ -326,7 +328,6 @@ impl Guard {
         limit: Duration,
         make: impl Fn() -> Call<'a, T>,
     ) -> Result<T> {
-        self.budget.take(ask, &*self.clock).await?;
         let _permit =
             self.permits.acquire().await.map_err(|e| {
                 Error::new(Kind::Unexpected, "the guard was shut down").with_source(e)
