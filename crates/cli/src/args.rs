@@ -7,7 +7,12 @@ use fleetwright_core::{Filter, Span};
 
 /// Gets machines from any cloud, exactly once, and keeps them as they should be.
 #[derive(Debug, Parser)]
-#[command(name = "fleetwright", version, about, max_term_width = 100, propagate_version = true)]
+#[command(
+    name = "fleetwright",
+    version,
+    max_term_width = 100,
+    propagate_version = true
+)]
 #[command(after_help = "\
 Examples:
   fleetwright up                        bring the fleet to what is wanted
@@ -116,6 +121,14 @@ Example:
 
 Ends with status 0 only if everything was seen and everything agrees.")]
     Audit,
+    /// Take over the nodes of a journal that is lost
+    #[command(after_help = "\
+Example:
+  fleetwright adopt
+
+Nodes carry the identity of the journal that made them, and no other journal touches them. If that
+journal is lost, this command makes records of its nodes in the present one.")]
+    Adopt(Adopt),
     /// List the configured providers, what they can do, and the kinds that exist
     #[command(after_help = "\
 Example:
@@ -222,6 +235,12 @@ pub(crate) struct Down {
     /// How long to wait until the nodes are gone
     #[arg(long, default_value = "15m", value_name = "DURATION")]
     pub(crate) timeout: Span,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Adopt {
+    #[command(flatten)]
+    pub(crate) consent: Consent,
 }
 
 /// Which nodes.

@@ -5,7 +5,7 @@ use std::io::{IsTerminal, stderr, stdin};
 use fleetwright_core::{Error, Kind, Result};
 
 use crate::args::Consent;
-use crate::output::Out;
+use crate::output;
 
 /// What the user said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,20 +18,25 @@ pub(crate) enum Answer {
 
 /// Asks a question, unless it was answered in advance. Without a terminal the answer is no, and
 /// stderr says how to say yes.
-pub(crate) fn ask(out: &Out, consent: Consent, question: &str) -> Result<Answer> {
+pub(crate) fn ask(consent: Consent, question: &str) -> Result<Answer> {
     if consent.yes {
         return Ok(Answer::Yes);
     }
     if !stdin().is_terminal() || !stderr().is_terminal() {
-        out.error_line(&format!("not done: {question} needs an answer, and there is no terminal"));
-        out.hint("add `--yes` to agree in advance");
+        output::error_line(&format!(
+            "not done: {question} needs an answer, and there is no terminal"
+        ));
+        output::hint("add `--yes` to agree in advance");
         return Ok(Answer::No);
     }
     let prompt = format!("{question}?");
-    match inquire::Confirm::new(&prompt).with_default(false).prompt_skippable() {
+    match inquire::Confirm::new(&prompt)
+        .with_default(false)
+        .prompt_skippable()
+    {
         Ok(Some(true)) => Ok(Answer::Yes),
         Ok(_) | Err(inquire::InquireError::OperationInterrupted) => {
-            out.error_line("not done: nobody agreed");
+            output::error_line("not done: nobody agreed");
             Ok(Answer::No)
         }
         Err(error) => {

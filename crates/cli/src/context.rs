@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use tokio::sync::OnceCell;
 
 use crate::args::Global;
-use crate::output::Out;
+use crate::output::{Out, in_order};
 use crate::progress::Progress;
 
 /// The hidden word that makes this program a local node.
@@ -62,11 +62,20 @@ impl Context {
             &options.environment,
             &options.directory,
         )?;
-        Ok(Self { out, loaded, paths, options, progress, session: OnceCell::new() })
+        Ok(Self {
+            out,
+            loaded,
+            paths,
+            options,
+            progress,
+            session: OnceCell::new(),
+        })
     }
 
     async fn session(&self) -> Result<&Session> {
-        self.session.get_or_try_init(|| Session::open(self.options.clone())).await
+        self.session
+            .get_or_try_init(|| Session::open(self.options.clone()))
+            .await
     }
 
     /// The journal.
@@ -83,15 +92,42 @@ impl Context {
     pub(crate) async fn engine(&self) -> Result<Engine> {
         let engine = self.session().await?.engine().clone();
         if !self.out.quiet {
-            let mut progress = self.progress.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut progress = self
+                .progress
+                .0
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             progress.get_or_insert_with(Progress::new);
         }
         Ok(engine)
     }
 
+    /// Closes the journal, if it was opened: a closed one opens faster.
+    pub(crate) async fn close(&self) {
+        if let Some(session) = self.session.get() {
+            session.close().await;
+        }
+    }
+
+    /// The nodes that the journal knows, in the order of their pools and names.
+    pub(crate) async fn nodes(&self, gone: bool) -> Result<Vec<NodeRecord>> {
+        let store = self.store().await?;
+        let mut records = if gone {
+            store.nodes_with_gone().await?
+        } else {
+            store.nodes().await?
+        };
+        sort(&mut records);
+        Ok(records)
+    }
+
     /// Takes the progress from the screen.
     pub(crate) fn end_progress(&self) {
-        self.progress.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.progress
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
     }
 
     /// Says what is worked with, if nobody asked for it by name.
@@ -110,30 +146,33 @@ impl Context {
     }
 
     /// The time.
-    pub(crate) fn now(&self) -> Timestamp {
+    pub(crate) fn now() -> Timestamp {
         SystemClock.now()
     }
 
     /// The node with this name or id, or the only one whose name or id begins or ends like this.
     pub(crate) async fn find_node(&self, wanted: &str, gone: bool) -> Result<NodeRecord> {
-        let store = self.store().await?;
-        let mut records =
-            if gone { store.nodes_with_gone().await? } else { store.nodes().await? };
-        if let Some(at) =
-            records.iter().position(|r| r.name == wanted || r.id.as_str() == wanted)
+        let mut records = self.nodes(gone).await?;
+        if let Some(at) = records
+            .iter()
+            .position(|r| r.name == wanted || r.id.as_str() == wanted)
         {
             return Ok(records.swap_remove(at));
         }
         let alike = |text: &str| text.starts_with(wanted) || text.ends_with(wanted);
         records.retain(|record| alike(&record.name) || alike(record.id.as_str()));
         match records.len() {
-            0 => Err(Error::new(Kind::NotFound, format!("no node is named `{wanted}`"))
-                .with_hint("`fleetwright nodes` lists them all")),
+            0 => Err(
+                Error::new(Kind::NotFound, format!("no node is named `{wanted}`"))
+                    .with_hint("`fleetwright nodes` lists them all"),
+            ),
             1 => Ok(records.swap_remove(0)),
             _ => {
                 let names: Vec<&str> = records.iter().map(|record| record.name.as_str()).collect();
-                Err(Error::new(Kind::Invalid, format!("`{wanted}` may be several nodes"))
-                    .with_hint(format!("name one of: {}", names.join(", "))))
+                Err(
+                    Error::new(Kind::Invalid, format!("`{wanted}` may be several nodes"))
+                        .with_hint(format!("name one of: {}", names.join(", "))),
+                )
             }
         }
     }
@@ -144,17 +183,33 @@ impl Context {
         if entry.is_some_and(|entry| entry.kind == "sim") {
             return Error::new(
                 Kind::Unsupported,
-                format!("`{}` is a simulated node: there is nothing to log in to", record.name),
+                format!(
+                    "`{}` is a simulated node: there is nothing to log in to",
+                    record.name
+                ),
             );
         }
-        Error::new(Kind::Unavailable, format!("`{}` has no address yet", record.name))
-            .with_hint("`fleetwright status` asks the provider again")
+        Error::new(
+            Kind::Unavailable,
+            format!("`{}` has no address yet", record.name),
+        )
+        .with_hint("`fleetwright status` asks the provider again")
     }
 
     /// Writes the host keys that the provider told into our known_hosts, for the system's `ssh`.
     pub(crate) fn pin(&self, access: &Access) -> Result<()> {
-        pin_host_keys(&self.paths.known_hosts(), &access.host, access.port, &access.host_keys)
+        pin_host_keys(
+            &self.paths.known_hosts(),
+            &access.host,
+            access.port,
+            &access.host_keys,
+        )
     }
+}
+
+/// Puts nodes in the order of their pools and names.
+pub(crate) fn sort(records: &mut [NodeRecord]) {
+    records.sort_by(|a, b| (&a.pool, in_order(&a.name)).cmp(&(&b.pool, in_order(&b.name))));
 }
 
 /// This program, as a local node.
@@ -162,7 +217,10 @@ fn node_program() -> Result<NodeProgram> {
     let path: PathBuf = std::env::current_exe().map_err(|error| {
         Error::new(Kind::Config, "the path of this program cannot be found").with_source(error)
     })?;
-    Ok(NodeProgram { path, args: vec![NODE_COMMAND.to_owned()] })
+    Ok(NodeProgram {
+        path,
+        args: vec![NODE_COMMAND.to_owned()],
+    })
 }
 
 /// Who holds the lease, for whoever finds it taken.

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use fleetwright_core::Kind;
+
 /// How a command ended that did not fail with an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -17,7 +19,12 @@ pub(crate) enum Exit {
     RemoteFailed,
     /// A plan removes more than it may.
     Braked,
+    /// An error that the command has shown already.
+    Failed(Kind),
 }
+
+/// The status when the reader of stdout went away: that of a process that `SIGPIPE` ended.
+pub(crate) const READER_GONE: u8 = 141;
 
 /// The signal that ended a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,15 +36,31 @@ pub(crate) enum Signal {
 }
 
 /// Statuses of outcomes with their meaning, for the reference.
-pub(crate) const OUTCOMES: [(u8, &str); 9] = [
+pub(crate) const OUTCOMES: [(u8, &str); 10] = [
     (0, "done"),
     (2, "wrong arguments on the command line"),
-    (20, "incomplete: something is missing, and stderr says what and why"),
-    (21, "findings: `audit`, `plan --check` or `validate` found something"),
-    (22, "not confirmed: nobody agreed, or there is no terminal and no `--yes`"),
+    (
+        20,
+        "incomplete: something is missing, and stderr says what and why",
+    ),
+    (
+        21,
+        "findings: `audit`, `plan --check` or `validate` found something",
+    ),
+    (
+        22,
+        "not confirmed: nobody agreed, or there is no terminal and no `--yes`",
+    ),
     (23, "a command on a node failed, or a node was not reached"),
     (24, "braked: the plan removes more than it may"),
-    (130, "interrupted from the keyboard; the next run picks up what was begun"),
+    (
+        130,
+        "interrupted from the keyboard; the next run picks up what was begun",
+    ),
+    (
+        READER_GONE,
+        "the reader of stdout went away, as `head` does when it has enough",
+    ),
     (143, "terminated; the next run picks up what was begun"),
 ];
 
@@ -50,6 +73,7 @@ impl Exit {
             Self::NotConfirmed => 22,
             Self::RemoteFailed => 23,
             Self::Braked => 24,
+            Self::Failed(kind) => kind.exit_code(),
         }
     }
 
@@ -82,11 +106,16 @@ mod tests {
             Exit::Braked,
         ];
         for exit in all {
-            assert!(OUTCOMES.iter().any(|(status, _)| *status == exit.status()), "{exit:?}");
+            assert!(
+                OUTCOMES.iter().any(|(status, _)| *status == exit.status()),
+                "{exit:?}"
+            );
         }
         for (status, _) in OUTCOMES {
             assert!(
-                fleetwright_core::Kind::ALL.iter().all(|kind| kind.exit_code() != status),
+                fleetwright_core::Kind::ALL
+                    .iter()
+                    .all(|kind| kind.exit_code() != status),
                 "{status}"
             );
         }

@@ -20,7 +20,10 @@ fn main() -> ExitCode {
     // A local node is this same program: no argument parsing, no logging, its own runtime.
     let mut arguments = std::env::args_os();
     arguments.next();
-    if arguments.next().is_some_and(|first| first == context::NODE_COMMAND) {
+    if arguments
+        .next()
+        .is_some_and(|first| first == context::NODE_COMMAND)
+    {
         return fleetwright_local::node::main(arguments);
     }
     let cli = Cli::parse();
@@ -28,7 +31,10 @@ fn main() -> ExitCode {
         return reference::print(page);
     }
     output::start_logging(cli.global.verbose);
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => return output::report_io("the runtime cannot be started", &error),
     };
@@ -48,7 +54,10 @@ fn main() -> ExitCode {
 /// in the journal, and the next run picks it up.
 async fn interrupted() -> exit::Signal {
     use tokio::signal::unix::{SignalKind, signal};
-    let handlers = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    let handlers = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    );
     let (Ok(mut interrupt), Ok(mut terminate)) = handlers else {
         // Without handlers the signals end the process by themselves.
         return std::future::pending().await;

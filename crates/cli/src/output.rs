@@ -1,15 +1,17 @@
 //! What is printed: data on stdout, everything else on stderr.
 
-use std::io::{IsTerminal, Write};
+use std::error::Error as _;
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::process::ExitCode;
 
-use anstream::{eprintln, println};
+use anstream::eprintln;
 use anstyle::{AnsiColor, Style};
 use comfy_table::{ContentArrangement, Table, presets};
-use fleetwright_core::{Error, HourlyPrice, Kind, Result};
+use fleetwright::config::Problems;
+use fleetwright_core::{Error, ErrorReport, HourlyPrice, Kind, Result};
 use serde::Serialize;
 
-use crate::exit::Signal;
+use crate::exit::{READER_GONE, Signal};
 
 const BAD: Style = AnsiColor::Red.on_default().bold();
 const HINT: Style = AnsiColor::Cyan.on_default();
@@ -25,48 +27,6 @@ pub(crate) struct Out {
 }
 
 impl Out {
-    /// Prints a value as JSON.
-    pub(crate) fn json<T: Serialize>(self, value: &T) -> Result<()> {
-        let text = serde_json::to_string_pretty(value).map_err(|error| {
-            Error::new(Kind::Unexpected, "the answer cannot be written as JSON").with_source(error)
-        })?;
-        self.line(&text)
-    }
-
-    /// Prints a value as one line of JSON.
-    pub(crate) fn json_line<T: Serialize>(self, value: &T) -> Result<()> {
-        let text = serde_json::to_string(value).map_err(|error| {
-            Error::new(Kind::Unexpected, "the answer cannot be written as JSON").with_source(error)
-        })?;
-        self.line(&text)
-    }
-
-    /// Prints a line on stdout. A reader that went away (`| head`) is no error of ours, but there
-    /// is nobody left to print for.
-    pub(crate) fn line(self, text: &str) -> Result<()> {
-        writeln!(anstream::stdout(), "{text}").map_err(|error| {
-            Error::new(Kind::Unexpected, "stdout cannot be written to").with_source(error)
-        })
-    }
-
-    /// Prints a table on stdout, without frames, as wide as it needs to be when it is not read on
-    /// a terminal.
-    pub(crate) fn table(self, header: &[&str], rows: Vec<Vec<String>>) -> Result<()> {
-        let mut table = Table::new();
-        table.load_style(presets::NOTHING).set_header(header.iter().copied());
-        if !std::io::stdout().is_terminal() {
-            table.set_content_arrangement(ContentArrangement::Disabled);
-        }
-        for row in rows {
-            table.add_row(row);
-        }
-        for column in table.column_iter_mut() {
-            column.set_padding((0, 2));
-        }
-        let text: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
-        self.line(&text.join("\n"))
-    }
-
     /// A line about what goes on.
     pub(crate) fn note(self, text: &str) {
         if !self.quiet {
@@ -80,53 +40,156 @@ impl Out {
             eprintln!("{DIM}{text}{DIM:#}");
         }
     }
+}
 
-    /// A line about something that went wrong.
-    pub(crate) fn error_line(self, text: &str) {
-        eprintln!("{BAD}error{BAD:#}: {text}");
-    }
+/// Prints a value as JSON.
+pub(crate) fn json<T: Serialize>(value: &T) -> Result<()> {
+    let text = serde_json::to_string_pretty(value).map_err(|error| {
+        Error::new(Kind::Unexpected, "the answer cannot be written as JSON").with_source(error)
+    })?;
+    line(&text)
+}
 
-    /// A line about what the reader can do.
-    pub(crate) fn hint(self, text: &str) {
-        eprintln!("{HINT}hint{HINT:#}: {text}");
+/// Prints a value as one line of JSON.
+pub(crate) fn json_line<T: Serialize>(value: &T) -> Result<()> {
+    let text = serde_json::to_string(value).map_err(|error| {
+        Error::new(Kind::Unexpected, "the answer cannot be written as JSON").with_source(error)
+    })?;
+    line(&text)
+}
+
+/// Prints a line on stdout.
+pub(crate) fn line(text: &str) -> Result<()> {
+    writeln!(anstream::stdout(), "{text}").map_err(stdout_failed)
+}
+
+/// Prints a table on stdout, without frames, as wide as it needs to be when it is not read on
+/// a terminal.
+pub(crate) fn table(header: &[&str], rows: Vec<Vec<String>>) -> Result<()> {
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_header(header.iter().copied());
+    if !std::io::stdout().is_terminal() {
+        table.set_content_arrangement(ContentArrangement::Disabled);
     }
+    for row in rows {
+        table.add_row(row);
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    let text: Vec<String> = table
+        .lines()
+        .map(|line| line.trim_end().to_owned())
+        .collect();
+    line(&text.join("\n"))
+}
+
+/// A line about something that went wrong.
+pub(crate) fn error_line(text: &str) {
+    eprintln!("{BAD}error{BAD:#}: {text}");
+}
+
+/// A line about what the reader can do.
+pub(crate) fn hint(text: &str) {
+    eprintln!("{HINT}hint{HINT:#}: {text}");
+}
+
+/// An error of writing to stdout.
+pub(crate) fn stdout_failed(error: std::io::Error) -> Error {
+    Error::new(Kind::Unexpected, "stdout cannot be written to").with_source(error)
+}
+
+/// Whether the reader of stdout went away, as `head` does when it has enough.
+fn is_reader_gone(error: &Error) -> bool {
+    error
+        .source()
+        .and_then(|source| source.downcast_ref::<std::io::Error>())
+        .is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
+}
+
+/// What `--json` prints when a command fails.
+#[derive(Serialize)]
+struct Failure {
+    error: ErrorReport,
+    /// Each problem of a configuration file by itself.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    problems: Vec<ErrorReport>,
 }
 
 /// Prints an error: what, why, where, what to do. With `--json` also as an object on stdout.
 pub(crate) fn report(error: &Error, json: bool) -> ExitCode {
-    let report = error.report();
-    if json {
-        let value = serde_json::json!({ "error": report });
-        println!("{value:#}");
+    if is_reader_gone(error) {
+        return READER_GONE.into();
     }
-    eprintln!("{BAD}error{BAD:#}: {}", report.message);
+    let mut failure = Failure {
+        error: error.report(),
+        problems: Vec::new(),
+    };
+    if let Some(problems) = error
+        .source()
+        .and_then(|source| source.downcast_ref::<Problems>())
+    {
+        failure.problems = problems.errors().map(|error| error.report()).collect();
+        // They are listed one by one: no need to have them in one line as well.
+        failure.error.causes.clear();
+    }
+    if json && let Ok(text) = serde_json::to_string_pretty(&failure) {
+        // Whoever went away learns it from stderr and the status.
+        let _ = writeln!(anstream::stdout(), "{text}");
+    }
+    explain(error);
+    failure.error.kind.exit_code().into()
+}
+
+/// Prints an error on stderr: what, why, where, what to do.
+pub(crate) fn explain(error: &Error) {
+    if let Some(shown) = fleetwright::config::render(error) {
+        for line in shown.trim_end().lines() {
+            if let Some(text) = line.strip_prefix("error: ") {
+                error_line(text);
+            } else if let Some(text) = line.strip_prefix("hint: ") {
+                hint(text);
+            } else {
+                eprintln!("{line}");
+            }
+        }
+        return;
+    }
+    let report = error.report();
+    error_line(&report.message);
     for cause in &report.causes {
         eprintln!("  cause: {cause}");
     }
-    if let Some(shown) = fleetwright::config::render(error) {
-        eprintln!("{}", shown.trim_end());
-    } else {
-        for (name, value) in &report.context {
-            for (at, line) in value.trim_end().lines().enumerate() {
-                let name = if at == 0 { format!("{name}: ") } else { " ".repeat(name.len() + 2) };
-                eprintln!("  {name}{line}");
-            }
-        }
-        if let Some(hint) = &report.hint {
-            eprintln!("{HINT}hint{HINT:#}: {hint}");
+    for (name, value) in &report.context {
+        for (at, line) in value.trim_end().lines().enumerate() {
+            let name = if at == 0 {
+                format!("{name}: ")
+            } else {
+                " ".repeat(name.len() + 2)
+            };
+            eprintln!("  {name}{line}");
         }
     }
-    report.kind.exit_code().into()
+    if let Some(text) = &report.hint {
+        hint(text);
+    }
 }
 
 /// Prints an error of the operating system that came before anything else could work.
 pub(crate) fn report_io(what: &str, error: &std::io::Error) -> ExitCode {
-    report(&Error::new(Kind::Unexpected, what).with_source(error.to_string()), false)
+    report(
+        &Error::new(Kind::Unexpected, what).with_source(error.to_string()),
+        false,
+    )
 }
 
 /// Says that a signal ended the run.
 pub(crate) fn report_interrupted(signal: Signal) -> ExitCode {
-    eprintln!("{BAD}stopped{BAD:#}: what was begun is in the journal; run the command again to finish it");
+    eprintln!(
+        "{BAD}stopped{BAD:#}: what was begun is in the journal; run the command again to finish it"
+    );
     signal.code()
 }
 
@@ -138,8 +201,8 @@ pub(crate) fn start_logging(verbose: u8) {
         1 => "warn,fleetwright=debug,fleetwright_engine=debug",
         _ => "trace,russh=info,sqlx=info",
     };
-    let filter = EnvFilter::try_from_env(fleetwright::env::LOG)
-        .unwrap_or_else(|_| EnvFilter::new(default));
+    let filter =
+        EnvFilter::try_from_env(fleetwright::env::LOG).unwrap_or_else(|_| EnvFilter::new(default));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(anstream::stderr)
@@ -152,13 +215,24 @@ pub(crate) fn money(prices: &[HourlyPrice]) -> String {
     if prices.is_empty() {
         return HourlyPrice::FREE.to_string();
     }
-    prices.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
+    prices
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(" and ")
 }
 
 /// `1 node`, `2 nodes`.
 pub(crate) fn count(number: usize, noun: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{number} {noun}{plural}")
+}
+
+/// A name as people sort it: `web-2` comes before `web-10`.
+pub(crate) fn in_order(name: &str) -> (&str, u64, &str) {
+    let digits = name.bytes().rev().take_while(u8::is_ascii_digit).count();
+    let (stem, number) = name.split_at(name.len() - digits);
+    (stem, number.parse().unwrap_or(0), name)
 }
 
 /// How long ago, in the coarsest unit that says something.
@@ -169,5 +243,23 @@ pub(crate) fn age(since: jiff::Timestamp, now: jiff::Timestamp) -> String {
         60..3_600 => format!("{}m", seconds / 60),
         3_600..86_400 => format!("{}h", seconds / 3_600),
         _ => format!("{}d", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_sorted_by_their_number() {
+        let mut names = ["web-10", "web-2", "db-3", "web-1"];
+        names.sort_by_key(|name| in_order(name));
+        assert_eq!(names, ["db-3", "web-1", "web-2", "web-10"]);
+    }
+
+    #[test]
+    fn a_number_has_its_noun() {
+        assert_eq!(count(1, "node"), "1 node");
+        assert_eq!(count(0, "node"), "0 nodes");
     }
 }

@@ -32,7 +32,10 @@ impl Progress {
             bar.enable_steady_tick(Duration::from_millis(120));
             bar
         });
-        Self { spinner, tally: Mutex::default() }
+        Self {
+            spinner,
+            tally: Mutex::default(),
+        }
     }
 
     fn line(&self, text: &str) {
@@ -78,23 +81,41 @@ impl Listener for Progress {
 pub(crate) fn line(what: &EventKind) -> Option<String> {
     Some(match what {
         EventKind::Observed { gaps, .. } if gaps.is_empty() => return None,
+        EventKind::Planned { .. }
+        | EventKind::ClaimFulfilled {
+            shortfall: None, ..
+        } => return None,
         EventKind::Observed { gaps, .. } => format!("  ! not seen: {}", gaps.join("; ")),
-        EventKind::Planned { .. } => return None,
-        EventKind::ClaimOpened { pool, count, offer, price, .. } => {
-            let price =
-                price.map_or_else(|| "price unknown".to_owned(), |price| price.to_string());
+        EventKind::ClaimOpened {
+            pool,
+            count,
+            offer,
+            price,
+            ..
+        } => {
+            let price = price.map_or_else(|| "price unknown".to_owned(), |price| price.to_string());
             format!("  + asking for {count} in pool {pool}: {offer}, {price} each")
         }
-        EventKind::ClaimFulfilled { count, shortfall: Some(why), .. } => {
+        EventKind::ClaimFulfilled {
+            count,
+            shortfall: Some(why),
+            ..
+        } => {
             format!("  ! got only {count}: {why}")
         }
-        EventKind::ClaimFulfilled { .. } => return None,
         EventKind::ClaimRefused { error, .. } => format!("  ! refused: {error}"),
         EventKind::ClaimUncertain { error, .. } => {
             format!("  ? the answer is not known yet: {error}")
         }
-        EventKind::NodeChanged { name, from: None, to, .. } => format!("  + {name} {to}"),
-        EventKind::NodeChanged { name, to, reason, .. } => {
+        EventKind::NodeChanged {
+            name,
+            from: None,
+            to,
+            ..
+        } => format!("  + {name} {to}"),
+        EventKind::NodeChanged {
+            name, to, reason, ..
+        } => {
             let sign = match to {
                 Life::Failed => "!",
                 Life::Draining | Life::Terminating | Life::Gone => "-",
@@ -103,20 +124,37 @@ pub(crate) fn line(what: &EventKind) -> Option<String> {
             format!("  {sign} {name} {to}: {reason}")
         }
         EventKind::StepFailed { step, error, .. } => format!("  ! {step}: {error}"),
-        EventKind::Retried { provider, operation, after_ms, error } => format!(
+        EventKind::Retried {
+            provider,
+            operation,
+            after_ms,
+            error,
+        } => format!(
             "  . {provider} {} again in {after_ms} ms: {error}",
             operation.as_str()
         ),
         EventKind::CapacityMarked { place, until, .. } => {
             format!("  ! {place} is taken for sold out until {until:.0}")
         }
-        EventKind::BreakerChanged { provider, open: true, reason } => {
+        EventKind::BreakerChanged {
+            provider,
+            open: true,
+            reason,
+        } => {
             format!("  ! {provider} is not asked for a while: {reason}")
         }
-        EventKind::BreakerChanged { provider, open: false, reason } => {
+        EventKind::BreakerChanged {
+            provider,
+            open: false,
+            reason,
+        } => {
             format!("  + {provider} is asked again: {reason}")
         }
-        EventKind::Withheld { subject, what, reason } => {
+        EventKind::Withheld {
+            subject,
+            what,
+            reason,
+        } => {
             format!("  ! withheld: {subject} {what}: {reason}")
         }
         EventKind::Braked { reason } => format!("  ! nothing was done: {reason}"),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fleetwright_core::{Action, HourlyPrice, Plan, Step};
+use fleetwright_core::{Action, HourlyPrice, NodeRecord, Plan, Step};
 
 use crate::output::{Out, money};
 
@@ -10,14 +10,14 @@ use crate::output::{Out, money};
 const SHOWN: usize = 12;
 
 /// Prints a plan on stderr: steps with reasons, what is withheld, and the cost.
-pub(crate) fn show(out: Out, plan: &Plan) {
+pub(crate) fn show(out: Out, plan: &Plan, records: &[NodeRecord]) {
     let mut kinds: BTreeMap<&'static str, Vec<&Step>> = BTreeMap::new();
     for step in &plan.steps {
         kinds.entry(sign(&step.action)).or_default().push(step);
     }
     for (sign, steps) in kinds {
         for step in steps.iter().take(SHOWN) {
-            out.note(&format!("  {sign} {}", step.action));
+            out.note(&format!("  {sign} {}", describe(&step.action, records)));
             out.faint(&format!("      {}", step.reason));
             if let Action::Create { count, offers, .. } = &step.action {
                 show_offers(out, *count, offers);
@@ -28,11 +28,17 @@ pub(crate) fn show(out: Out, plan: &Plan) {
         }
     }
     for withheld in plan.withheld.iter().take(SHOWN) {
-        out.note(&format!("  ! withheld: {} {}", withheld.subject, withheld.what));
+        out.note(&format!(
+            "  ! withheld: {} {}",
+            withheld.subject, withheld.what
+        ));
         out.faint(&format!("      {}", withheld.reason));
     }
     if plan.withheld.len() > SHOWN {
-        out.note(&format!("  ! and {} more withheld", plan.withheld.len() - SHOWN));
+        out.note(&format!(
+            "  ! and {} more withheld",
+            plan.withheld.len() - SHOWN
+        ));
     }
     if !plan.is_empty() {
         out.note(&format!(
@@ -40,6 +46,21 @@ pub(crate) fn show(out: Out, plan: &Plan) {
             money(&plan.cost_now),
             money(&plan.cost_after)
         ));
+    }
+}
+
+/// An action with the name of its node, which says more than the id.
+fn describe(action: &Action, records: &[NodeRecord]) -> String {
+    let name = match action {
+        Action::Delete { node } | Action::Forget { node } => records
+            .iter()
+            .find(|record| record.id == *node)
+            .map(|record| &record.name),
+        _ => None,
+    };
+    match name {
+        Some(name) => format!("{action} (`{name}`)"),
+        None => action.to_string(),
     }
 }
 

@@ -4,29 +4,42 @@ use fleetwright_core::Result;
 
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::output::{count, money};
+use crate::output::{self, count, money};
 
 pub(super) async fn run(context: &Context) -> Result<Exit> {
     context.say_origin();
     let engine = context.engine().await?;
     let audit = engine.audit().await?;
     context.end_progress();
-    let exit = if audit.is_clean() { Exit::Done } else { Exit::Findings };
+    let exit = if audit.is_clean() {
+        Exit::Done
+    } else {
+        Exit::Findings
+    };
     if context.out.json {
-        context.out.json(&audit)?;
+        output::json(&audit)?;
         return Ok(exit);
     }
     let out = context.out;
     for place in &audit.unseen {
-        out.line(&format!("not seen    {place}"))?;
+        output::line(&format!("not seen    {place}"))?;
     }
     for node in &audit.orphans {
-        out.line(&format!("orphan      {} {} has no record and no open claim", node.id, node.name))?;
+        output::line(&format!(
+            "orphan      {} {} has no record and no open claim",
+            node.id, node.name
+        ))?;
     }
     for duplicate in &audit.duplicates {
-        let asked = duplicate.asked.map_or_else(|| "unknown".to_owned(), |n| n.to_string());
-        let nodes: Vec<&str> = duplicate.nodes.iter().map(|node| node.as_str()).collect();
-        out.line(&format!(
+        let asked = duplicate
+            .asked
+            .map_or_else(|| "unknown".to_owned(), |n| n.to_string());
+        let nodes: Vec<&str> = duplicate
+            .nodes
+            .iter()
+            .map(fleetwright_core::NodeId::as_str)
+            .collect();
+        output::line(&format!(
             "duplicate   claim {} asked for {asked} and has {}: {}",
             duplicate.token,
             nodes.len(),
@@ -34,16 +47,19 @@ pub(super) async fn run(context: &Context) -> Result<Exit> {
         ))?;
     }
     for record in &audit.ghosts {
-        out.line(&format!("ghost       {} {} is gone at the provider", record.id, record.name))?;
+        output::line(&format!(
+            "ghost       {} {} is gone at the provider",
+            record.id, record.name
+        ))?;
     }
     for node in &audit.strangers {
-        out.line(&format!(
+        output::line(&format!(
             "stranger    {} {} belongs to another journal and is not touched",
             node.id, node.name
         ))?;
     }
     for claim in &audit.open_claims {
-        out.line(&format!(
+        output::line(&format!(
             "open claim  {}/{} {} in pool {} at {}, asked for at {:.0}",
             claim.id,
             claim.attempt,
@@ -54,12 +70,16 @@ pub(super) async fn run(context: &Context) -> Result<Exit> {
         ))?;
     }
     for surplus in &audit.surplus {
-        out.line(&format!(
+        output::line(&format!(
             "surplus     pool {} wants {} and has {}",
             surplus.pool, surplus.desired, surplus.have
         ))?;
     }
-    let verdict = if audit.is_clean() { "clean" } else { "not clean" };
+    let verdict = if audit.is_clean() {
+        "clean"
+    } else {
+        "not clean"
+    };
     out.note(&format!(
         "{verdict}: {} listed, {} recorded, {}; costs {} now",
         count(audit.listed, "node"),
@@ -67,8 +87,12 @@ pub(super) async fn run(context: &Context) -> Result<Exit> {
         count(audit.open_claims.len(), "open claim"),
         money(&audit.cost)
     ));
-    if !audit.is_clean() && audit.unseen.is_empty() {
-        out.hint("`fleetwright up` takes orphans into the records, resolves claims and removes surplus");
+    if !audit.strangers.is_empty() {
+        output::hint("`fleetwright adopt` takes strangers over, if their journal is lost");
+    } else if !audit.is_clean() && audit.unseen.is_empty() {
+        output::hint(
+            "`fleetwright up` takes orphans into the records, resolves claims and removes surplus",
+        );
     }
     Ok(exit)
 }

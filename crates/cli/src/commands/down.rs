@@ -19,14 +19,16 @@ pub(super) async fn run(context: &Context, args: &Down) -> Result<Exit> {
     let approval = if args.consent.yes {
         Approval::Everything
     } else {
-        let (plan, observation) = engine.plan(purpose.clone(), &PlanOptions::default()).await?;
-        steps::show(context.out, &plan);
+        let (plan, observation) = engine
+            .plan(purpose.clone(), &PlanOptions::default())
+            .await?;
+        steps::show(context.out, &plan, &observation.records);
         let removed = up::removals(&plan);
         if removed.is_empty() && observation.claims.is_empty() && plan.withheld.is_empty() {
             context.out.note("nothing to remove");
         } else {
             let question = format!("remove {}", count(removed.len(), "node"));
-            if ask(&context.out, args.consent, &question)? == Answer::No {
+            if ask(args.consent, &question)? == Answer::No {
                 return Ok(Exit::NotConfirmed);
             }
         }
@@ -47,16 +49,20 @@ pub(super) async fn run(context: &Context, args: &Down) -> Result<Exit> {
 
 /// The nodes that the filter selects; `None` for all, whether the journal knows them or not.
 async fn selected(context: &Context, args: &Down) -> Result<Option<Vec<NodeId>>> {
-    let Some(filter) = &args.selection.on else { return Ok(None) };
-    let records = context.store().await?.nodes().await?;
+    let Some(filter) = &args.selection.on else {
+        return Ok(None);
+    };
+    let records = context.nodes(false).await?;
     let nodes: Vec<NodeId> = records
         .iter()
         .filter(|record| filter.matches(&|key| record.property(key)))
         .map(|record| record.id.clone())
         .collect();
     if nodes.is_empty() {
-        return Err(Error::new(Kind::NotFound, format!("no node matches `{filter}`"))
-            .with_hint("`fleetwright nodes` lists them all"));
+        return Err(
+            Error::new(Kind::NotFound, format!("no node matches `{filter}`"))
+                .with_hint("`fleetwright nodes` lists them all"),
+        );
     }
     Ok(Some(nodes))
 }

@@ -3,16 +3,14 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use fleetwright_core::{
-    Access, Command, Error, ErrorReport, Exit as Ended, Kind, NodeRecord, Result, Stream,
-};
-use fleetwright_remote::{FanOut, FanOutSink, HostResult, failure, fan_out};
+use fleetwright_core::{Access, Command, Error, ErrorReport, Exit as Ended, Kind, Result, Stream};
+use fleetwright_remote::{FanOut, FanOutSink, HostResult, fan_out};
 use serde::Serialize;
 
 use crate::args::Exec;
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::output::{Out, count};
+use crate::output::{self, Out, count, in_order};
 
 /// Lines of a failure that are shown again at the end.
 const TAIL: usize = 20;
@@ -36,7 +34,7 @@ struct NodeReport {
 }
 
 pub(super) async fn run(context: &Context, args: &Exec) -> Result<Exit> {
-    let targets = targets(context, args).await?;
+    let (targets, unreachable) = targets(context, args).await?;
     let remote = context.remote().await?;
     let command = Command::new(args.command.join(" ")).with_timeout(args.timeout.0);
     let options = FanOut {
@@ -44,70 +42,125 @@ pub(super) async fn run(context: &Context, args: &Exec) -> Result<Exit> {
         per_host: args.timeout.0,
         total: args.total.map(|total| total.0),
     };
-    let printer = Arc::new(Printer::new(context.out, targets.len() > 1));
+    let several = targets.len() + unreachable.len() > 1;
+    let printer = Arc::new(Printer::new(context.out, several));
     let results = fan_out(remote, targets, &command, &options, printer).await;
-    let failed: Vec<&HostResult> = results.iter().filter(|result| !succeeded(result)).collect();
+    let mut reports: Vec<NodeReport> = results.iter().map(report).collect();
+    for (node, error) in &unreachable {
+        reports.push(NodeReport::failed(node.clone(), 0, error.report()));
+    }
+    reports.sort_by(|a, b| in_order(&a.node).cmp(&in_order(&b.node)));
+    let (all, failed) = (
+        reports.len(),
+        reports.iter().filter(|report| !report.succeeded()).count(),
+    );
     if context.out.json {
-        context.out.json(&Report { results: results.iter().map(report).collect() })?;
+        output::json(&Report { results: reports })?;
     } else {
-        for result in &failed {
-            let error = match &result.outcome {
-                Ok(output) => failure(&result.label, &command, output).report(),
-                Err(error) => error.report(),
-            };
-            context.out.error_line(&format!("{}: {error}", result.label));
-            if let Some(hint) = &error.hint {
-                context.out.hint(hint);
-            }
-            if let Ok(output) = &result.outcome {
-                let text = String::from_utf8_lossy(&output.stderr);
-                let lines: Vec<&str> = text.lines().collect();
-                for line in lines.iter().skip(lines.len().saturating_sub(TAIL)) {
-                    context.out.faint(&format!("    {line}"));
-                }
-            }
+        for report in reports.iter().filter(|report| !report.succeeded()) {
+            explain(context.out, report, &command, several);
         }
     }
     context.out.note(&format!(
-        "{}: {} ok, {} failed",
-        count(results.len(), "node"),
-        results.len() - failed.len(),
-        failed.len()
+        "{}: {} ok, {failed} failed",
+        count(all, "node"),
+        all - failed,
     ));
-    Ok(if failed.is_empty() { Exit::Done } else { Exit::RemoteFailed })
+    Ok(if failed == 0 {
+        Exit::Done
+    } else {
+        Exit::RemoteFailed
+    })
 }
 
-async fn targets(context: &Context, args: &Exec) -> Result<Vec<(String, Access)>> {
+/// Says on which node it failed and how. With several nodes the end of stderr is shown again: what
+/// was printed as it came lies among the output of the others.
+fn explain(out: Out, report: &NodeReport, command: &Command, several: bool) {
+    let node = &report.node;
+    if let Some(error) = &report.error {
+        output::error_line(&format!("{node}: {error}"));
+        for (name, value) in &error.context {
+            for line in value.trim_end().lines() {
+                out.faint(&format!("    {name}: {line}"));
+            }
+        }
+        if let Some(hint) = &error.hint {
+            output::hint(hint);
+        }
+        return;
+    }
+    let ended = match &report.exit {
+        Some(Ended::Status { code }) => format!("status {code}"),
+        Some(Ended::Signal { name }) => format!("signal {name}"),
+        None => "no status".to_owned(),
+    };
+    output::error_line(&format!("{node}: `{}` ended with {ended}", command.line));
+    if several {
+        let lines: Vec<&str> = report.stderr.lines().collect();
+        for line in lines.iter().skip(lines.len().saturating_sub(TAIL)) {
+            out.faint(&format!("    {line}"));
+        }
+    }
+}
+
+/// Nodes to run on.
+type Targets = Vec<(String, Access)>;
+/// Nodes that nobody can log in to, with the reason.
+type Unreachable = Vec<(String, Error)>;
+
+/// The nodes that were asked for. Failed ones too: whoever wants to know why looks there.
+async fn targets(context: &Context, args: &Exec) -> Result<(Targets, Unreachable)> {
     let filter = args.selection.on.clone().unwrap_or_default();
-    let records = context.store().await?.nodes().await?;
-    let chosen: Vec<&NodeRecord> = records
+    let records = context.nodes(false).await?;
+    let chosen = records
         .iter()
         .filter(|record| !record.life.is_leaving())
-        .filter(|record| filter.matches(&|key| record.property(key)))
-        .collect();
-    if chosen.is_empty() {
-        let what = if filter.is_empty() {
-            "the fleet has no nodes".to_owned()
-        } else {
-            format!("no node matches `{filter}`")
-        };
-        return Err(Error::new(Kind::NotFound, what).with_hint(if filter.is_empty() {
-            "`fleetwright up` makes them"
-        } else {
-            "`fleetwright nodes` lists them all"
-        }));
+        .filter(|record| filter.matches(&|key| record.property(key)));
+    let (mut targets, mut unreachable) = (Targets::new(), Unreachable::new());
+    for record in chosen {
+        match &record.access {
+            Some(access) => targets.push((record.name.clone(), access.clone())),
+            None => unreachable.push((record.name.clone(), context.no_access(record))),
+        }
     }
-    chosen
-        .into_iter()
-        .map(|record| match &record.access {
-            Some(access) => Ok((record.name.clone(), access.clone())),
-            None => Err(context.no_access(record)),
-        })
-        .collect()
+    if targets.is_empty() {
+        // Not one of them: the first reason is everybody's.
+        if let Some((_, error)) = unreachable.into_iter().next() {
+            return Err(error);
+        }
+        let (what, hint) = if filter.is_empty() {
+            (
+                "the fleet has no nodes".to_owned(),
+                "`fleetwright up` makes them",
+            )
+        } else {
+            (
+                format!("no node matches `{filter}`"),
+                "`fleetwright nodes` lists them all",
+            )
+        };
+        return Err(Error::new(Kind::NotFound, what).with_hint(hint));
+    }
+    Ok((targets, unreachable))
 }
 
-fn succeeded(result: &HostResult) -> bool {
-    matches!(&result.outcome, Ok(output) if output.exit.is_success())
+impl NodeReport {
+    /// A node on which the command did not run to its end.
+    fn failed(node: String, milliseconds: u64, error: ErrorReport) -> Self {
+        Self {
+            node,
+            exit: None,
+            stdout: String::new(),
+            stderr: String::new(),
+            truncated: false,
+            milliseconds,
+            error: Some(error),
+        }
+    }
+
+    fn succeeded(&self) -> bool {
+        self.exit.as_ref().is_some_and(Ended::is_success)
+    }
 }
 
 fn report(result: &HostResult) -> NodeReport {
@@ -123,15 +176,7 @@ fn report(result: &HostResult) -> NodeReport {
             milliseconds,
             error: None,
         },
-        Err(error) => NodeReport {
-            node,
-            exit: None,
-            stdout: String::new(),
-            stderr: String::new(),
-            truncated: false,
-            milliseconds,
-            error: Some(error.report()),
-        },
+        Err(error) => NodeReport::failed(node, milliseconds, error.report()),
     }
 }
 
@@ -145,7 +190,11 @@ struct Printer {
 
 impl Printer {
     fn new(out: Out, named: bool) -> Self {
-        Self { out, named, rest: Mutex::default() }
+        Self {
+            out,
+            named,
+            rest: Mutex::default(),
+        }
     }
 
     fn print(&self, host: &str, stream: Stream, bytes: &[u8]) {
@@ -188,7 +237,9 @@ impl FanOutSink for Printer {
     fn finished(&self, index: usize, result: &HostResult) {
         for stream in [Stream::Stdout, Stream::Stderr] {
             let mut all = self.rest.lock().unwrap_or_else(PoisonError::into_inner);
-            let Some(mut bytes) = all.remove(&(index, stream)) else { continue };
+            let Some(mut bytes) = all.remove(&(index, stream)) else {
+                continue;
+            };
             drop(all);
             if !bytes.is_empty() {
                 if self.named {

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::args::Init;
 use crate::exit::Exit;
-use crate::output::Out;
+use crate::output::{self, Out};
 
 #[derive(Serialize)]
 struct Report {
@@ -20,8 +20,11 @@ struct Report {
 pub(super) fn run(out: Out, args: &Init) -> Result<Exit> {
     let template = template(&args.template).ok_or_else(|| {
         let known: Vec<&str> = TEMPLATES.iter().map(|template| template.name).collect();
-        Error::new(Kind::Invalid, format!("no template is named `{}`", args.template))
-            .with_hint(format!("known: {}", known.join(", ")))
+        Error::new(
+            Kind::Invalid,
+            format!("no template is named `{}`", args.template),
+        )
+        .with_hint(format!("known: {}", known.join(", ")))
     })?;
     let path = args.file.display();
     let mut options = OpenOptions::new();
@@ -31,18 +34,25 @@ pub(super) fn run(out: Out, args: &Init) -> Result<Exit> {
     } else {
         options.create_new(true);
     }
-    let written =
-        options.open(&args.file).and_then(|mut file| file.write_all(template.text.as_bytes()));
+    let written = options
+        .open(&args.file)
+        .and_then(|mut file| file.write_all(template.text.as_bytes()));
     written.map_err(|error| match error.kind() {
-        ErrorKind::AlreadyExists => {
-            Error::new(Kind::Conflict, format!("`{path}` exists already and was not changed"))
-                .with_hint("`--force` replaces it")
-        }
+        ErrorKind::AlreadyExists => Error::new(
+            Kind::Conflict,
+            format!("`{path}` exists already and was not changed"),
+        )
+        .with_hint("`--force` replaces it"),
         _ => Error::new(Kind::Config, format!("`{path}` cannot be written")).with_source(error),
     })?;
     if out.json {
-        out.json(&Report { written: path.to_string(), template: template.name.to_owned() })?;
+        output::json(&Report {
+            written: path.to_string(),
+            template: template.name.to_owned(),
+        })?;
     }
-    out.note(&format!("wrote `{path}`; check it with `fleetwright validate`"));
+    out.note(&format!(
+        "wrote `{path}`; check it with `fleetwright validate`"
+    ));
     Ok(Exit::Done)
 }

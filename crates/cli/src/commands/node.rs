@@ -7,7 +7,7 @@ use super::nodes::address;
 use crate::args::NodeArgs;
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::output::age;
+use crate::output::{self, age};
 use crate::progress::line;
 
 #[derive(Serialize)]
@@ -30,31 +30,55 @@ pub(super) async fn run(context: &Context, args: &NodeArgs) -> Result<Exit> {
         None => Vec::new(),
     };
     let events = store.last_events(EVENTS, Some(&node.id)).await?;
-    let report = Report { node, claims, events };
+    let report = Report {
+        node,
+        claims,
+        events,
+    };
     if context.out.json {
-        context.out.json(&report)?;
+        output::json(&report)?;
         return Ok(Exit::Done);
     }
-    let Report { node, claims, events } = &report;
-    let now = context.now();
+    let Report {
+        node,
+        claims,
+        events,
+    } = &report;
+    let now = Context::now();
     let mut facts: Vec<(&str, String)> = vec![
         ("name", node.name.clone()),
         ("id", node.id.to_string()),
         ("pool", node.pool.clone()),
-        ("state", format!("{} for {}: {}", node.life, age(node.since, now), node.reason)),
+        (
+            "state",
+            format!(
+                "{} for {}: {}",
+                node.life,
+                age(node.since, now),
+                node.reason
+            ),
+        ),
         ("type", format!("{} {}", node.instance_type, node.market)),
     ];
     if let Some(zone) = &node.zone {
         facts.push(("zone", zone.clone()));
     }
-    let price = node.price.map_or_else(|| "unknown".to_owned(), |price| price.to_string());
+    let price = node
+        .price
+        .map_or_else(|| "unknown".to_owned(), |price| price.to_string());
     facts.push(("price", format!("{price}, frozen when it was asked for")));
     if let Some(access) = &node.access {
         facts.push(("address", format!("{}@{}", access.user, address(access))));
     }
     facts.push(("boot", boot(node.boot.as_ref())));
-    facts.push(("made", format!("{:.0}, {} ago", node.created_at, age(node.created_at, now))));
-    for claim in claims.iter().filter(|claim| node.token.as_ref() == Some(claim.token())) {
+    facts.push((
+        "made",
+        format!("{:.0}, {} ago", node.created_at, age(node.created_at, now)),
+    ));
+    for claim in claims
+        .iter()
+        .filter(|claim| node.token.as_ref() == Some(claim.token()))
+    {
         facts.push(("claim", format!("{} attempt {}", claim.id, claim.attempt)));
         facts.push(("offer", claim.offer.label()));
         if !claim.offer.reason.is_empty() {
@@ -62,11 +86,11 @@ pub(super) async fn run(context: &Context, args: &NodeArgs) -> Result<Exit> {
         }
     }
     for (name, value) in facts {
-        context.out.line(&format!("{name:<8} {value}"))?;
+        output::line(&format!("{name:<8} {value}"))?;
     }
     for event in events {
         if let Some(text) = line(&event.what) {
-            context.out.line(&format!("{:.0} {}", event.at, text.trim_start()))?;
+            output::line(&format!("{:.0} {}", event.at, text.trim_start()))?;
         }
     }
     Ok(Exit::Done)
@@ -77,7 +101,10 @@ fn boot(boot: Option<&Boot>) -> String {
         None => "not reported".into(),
         Some(Boot::Running) => "its script is at work".into(),
         Some(Boot::Succeeded) => "succeeded".into(),
-        Some(Boot::Failed { exit_status, log_tail }) => {
+        Some(Boot::Failed {
+            exit_status,
+            log_tail,
+        }) => {
             let status = exit_status.map_or_else(|| "a signal".into(), |s| format!("status {s}"));
             format!("failed with {status}\n{}", log_tail.trim_end())
         }

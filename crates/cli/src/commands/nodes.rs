@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::args::Nodes;
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::output::{age, count};
+use crate::output::{self, age, count};
 
 #[derive(Serialize)]
 struct Report<'a> {
@@ -14,20 +14,32 @@ struct Report<'a> {
 }
 
 pub(super) async fn run(context: &Context, args: &Nodes) -> Result<Exit> {
-    let store = context.store().await?;
-    let all = if args.all { store.nodes_with_gone().await? } else { store.nodes().await? };
+    let all = context.nodes(args.all).await?;
     let filter = args.selection.on.clone().unwrap_or_default();
-    let nodes: Vec<&NodeRecord> =
-        all.iter().filter(|record| filter.matches(&|key| record.property(key))).collect();
+    let nodes: Vec<&NodeRecord> = all
+        .iter()
+        .filter(|record| filter.matches(&|key| record.property(key)))
+        .collect();
     if context.out.json {
-        context.out.json(&Report { nodes })?;
+        output::json(&Report { nodes })?;
         return Ok(Exit::Done);
     }
-    let now = context.now();
+    if nodes.is_empty() {
+        context.out.note(&if filter.is_empty() {
+            "no nodes; `fleetwright up` makes them".to_owned()
+        } else {
+            format!("no node matches `{filter}`")
+        });
+        return Ok(Exit::Done);
+    }
+    let now = Context::now();
     let rows = nodes.iter().map(|record| row(record, now)).collect();
-    context
-        .out
-        .table(&["NAME", "POOL", "STATE", "TYPE", "PLACE", "ADDRESS", "PRICE", "AGE"], rows)?;
+    output::table(
+        &[
+            "NAME", "POOL", "STATE", "TYPE", "PLACE", "ADDRESS", "PRICE", "AGE",
+        ],
+        rows,
+    )?;
     context.out.note(&count(nodes.len(), "node"));
     Ok(Exit::Done)
 }
@@ -43,8 +55,13 @@ fn row(record: &NodeRecord, now: jiff::Timestamp) -> Vec<String> {
         record.life.to_string(),
         record.instance_type.clone(),
         place,
-        record.access.as_ref().map_or_else(|| "-".to_owned(), address),
-        record.price.map_or_else(|| "-".to_owned(), |price| price.to_string()),
+        record
+            .access
+            .as_ref()
+            .map_or_else(|| "-".to_owned(), address),
+        record
+            .price
+            .map_or_else(|| "-".to_owned(), |price| price.to_string()),
         age(record.created_at, now),
     ]
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::output::{count, money};
+use crate::output::{self, count, money};
 
 /// `--json` of `up`, `apply` and `down`.
 #[derive(Serialize)]
@@ -24,7 +24,12 @@ struct Report<'a> {
 
 /// Prints how a run ended. An error that no waiting mends becomes the command's own.
 pub(super) fn finish(context: &Context, engine: &Engine, outcome: Outcome) -> Result<Exit> {
-    let Outcome { standing, observation, mut executed, plan } = outcome;
+    let Outcome {
+        standing,
+        observation,
+        mut executed,
+        plan,
+    } = outcome;
     let cost = HourlyPrice::sum(observation.records.iter().filter_map(|record| record.price));
     let pools = engine.pool_status(&observation);
     let hopeless = match standing {
@@ -32,7 +37,7 @@ pub(super) fn finish(context: &Context, engine: &Engine, outcome: Outcome) -> Re
         _ => None,
     };
     if context.out.json {
-        context.out.json(&Report {
+        output::json(&Report {
             standing: name(&standing),
             created: executed.created,
             deleted: executed.deleted,
@@ -49,35 +54,46 @@ pub(super) fn finish(context: &Context, engine: &Engine, outcome: Outcome) -> Re
         })?;
     }
     let out = context.out;
-    for record in observation.records.iter().filter(|record| record.life == Life::Failed) {
-        out.error_line(&format!("{}: {}", record.name, record.reason));
+    for record in observation
+        .records
+        .iter()
+        .filter(|record| record.life == Life::Failed)
+    {
+        output::error_line(&format!("{}: {}", record.name, record.reason));
         if let Some(fleetwright_core::Boot::Failed { log_tail, .. }) = &record.boot {
             for line in log_tail.lines() {
                 out.note(&format!("    {line}"));
             }
         }
     }
+    if let Some(error) = &hopeless {
+        output::explain(error);
+        return Ok(Exit::Failed(error.kind()));
+    }
     let exit = match &standing {
         Standing::Reached => Exit::Done,
-        Standing::Failed if hopeless.is_some() => Exit::Done,
         Standing::Incomplete | Standing::TimedOut | Standing::Failed => {
             if matches!(standing, Standing::TimedOut) {
-                out.error_line("the time is over and not everything is done");
+                output::error_line("the time is over and not everything is done");
             }
             for withheld in &plan.withheld {
-                out.error_line(&format!(
+                output::error_line(&format!(
                     "withheld: {} {}: {}",
                     withheld.subject, withheld.what, withheld.reason
                 ));
             }
             if let Some(failure) = executed.failures.last() {
-                out.error_line(&format!("{}: {}", failure.step, failure.error.report()));
+                output::error_line(&format!("{}: {}", failure.step, failure.error.report()));
                 if let Some(hint) = failure.error.hint() {
-                    out.hint(hint);
+                    output::hint(hint);
                 }
             }
-            if observation.records.iter().any(|record| record.life == Life::Failed) {
-                out.hint(
+            if observation
+                .records
+                .iter()
+                .any(|record| record.life == Life::Failed)
+            {
+                output::hint(
                     "failed nodes are kept until the pool's definition changes; \
                      `fleetwright up --replace-failed` makes them again",
                 );
@@ -85,19 +101,20 @@ pub(super) fn finish(context: &Context, engine: &Engine, outcome: Outcome) -> Re
             Exit::Incomplete
         }
         Standing::Braked(brake) => {
-            out.error_line(&format!("nothing was done: {brake}"));
-            out.hint("look at `fleetwright plan`, then allow it with `--max-removal <percent>`");
+            output::error_line(&format!("nothing was done: {brake}"));
+            output::hint(
+                "look at `fleetwright plan`, then allow it with `--max-removal <percent>`",
+            );
             Exit::Braked
         }
         Standing::NeedsApproval => {
-            out.error_line("stopped: the fleet changed, and the next step removes other nodes than those you agreed to");
-            out.hint("run the command again");
+            output::error_line(
+                "stopped: the fleet changed, and the next step removes other nodes than those you agreed to",
+            );
+            output::hint("run the command again");
             Exit::NotConfirmed
         }
     };
-    if let Some(error) = hopeless {
-        return Err(error);
-    }
     let mut parts = Vec::new();
     if executed.created > 0 {
         parts.push(format!("{} created", executed.created));
@@ -109,10 +126,14 @@ pub(super) fn finish(context: &Context, engine: &Engine, outcome: Outcome) -> Re
         parts.push("nothing changed".to_owned());
     }
     let ready: usize = pools.iter().map(|pool| pool.ready).sum();
+    let left = if observation.records.is_empty() {
+        "no nodes left".to_owned()
+    } else {
+        format!("{} ready", count(ready, "node"))
+    };
     out.note(&format!(
-        "{}: {} ready; the fleet costs {} now",
+        "{}: {left}; the fleet costs {} now",
         parts.join(", "),
-        count(ready, "node"),
         money(&cost)
     ));
     Ok(exit)

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::args::Providers;
 use crate::context::Context;
 use crate::exit::Exit;
+use crate::output;
 
 #[derive(Serialize)]
 struct Report {
@@ -65,7 +66,7 @@ pub(super) async fn run(context: &Context, args: &Providers) -> Result<Exit> {
     let failed = report.providers.iter().any(|one| one.error.is_some());
     let exit = if failed { Exit::Findings } else { Exit::Done };
     if context.out.json {
-        context.out.json(&report)?;
+        output::json(&report)?;
         return Ok(exit);
     }
     let rows = report
@@ -81,18 +82,24 @@ pub(super) async fn run(context: &Context, args: &Providers) -> Result<Exit> {
             ]
         })
         .collect();
-    context.out.table(&["PROVIDER", "KIND", "REGIONS", "ABILITIES", "CHECK"], rows)?;
+    output::table(&["PROVIDER", "KIND", "REGIONS", "ABILITIES", "CHECK"], rows)?;
     for one in &report.providers {
         if let Some(error) = &one.error {
-            context.out.error_line(&format!("{}: {error}", one.info.name));
+            output::error_line(&format!("{}: {error}", one.info.name));
             if let Some(hint) = &error.hint {
-                context.out.hint(hint);
+                output::hint(hint);
             }
         }
     }
     for kind in report.kinds {
-        let missing = if kind.compiled_in { "" } else { " (not in this program)" };
-        context.out.faint(&format!("kind `{}`{missing}: {}", kind.kind, kind.about));
+        let missing = if kind.compiled_in {
+            ""
+        } else {
+            " (not in this program)"
+        };
+        context
+            .out
+            .faint(&format!("kind `{}`{missing}: {}", kind.kind, kind.about));
     }
     Ok(exit)
 }
@@ -100,7 +107,13 @@ pub(super) async fn run(context: &Context, args: &Providers) -> Result<Exit> {
 fn state(one: &One, checked: bool) -> String {
     match (&one.checked, &one.error) {
         (_, Some(error)) => error.kind.to_string(),
-        (Some(Checked { identity: Some(identity), .. }), None) => format!("ok, {identity}"),
+        (
+            Some(Checked {
+                identity: Some(identity),
+                ..
+            }),
+            None,
+        ) => format!("ok, {identity}"),
         (Some(_), None) => "ok".into(),
         (None, None) if checked => "-".into(),
         (None, None) => "not asked".into(),

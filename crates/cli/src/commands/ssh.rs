@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::args::Ssh;
 use crate::context::Context;
 use crate::exit::Exit;
+use crate::output;
 
 #[derive(Serialize)]
 struct Report {
@@ -27,38 +28,54 @@ pub(super) async fn run(context: &Context, args: &Ssh) -> Result<Exit> {
     let records = chosen(context, args).await?;
     let mut commands = Vec::with_capacity(records.len());
     for record in &records {
-        let access = record.access.as_ref().ok_or_else(|| context.no_access(record))?;
+        let access = record
+            .access
+            .as_ref()
+            .ok_or_else(|| context.no_access(record))?;
         context.pin(access)?;
-        let mut command =
-            ssh_command_line(access, Some(&context.paths.identity()), &context.paths.known_hosts());
+        let mut command = ssh_command_line(
+            access,
+            Some(&context.paths.identity()),
+            &context.paths.known_hosts(),
+        );
         command.extend(args.command.iter().cloned());
-        commands.push(NodeCommand { node: record.name.clone(), command });
+        commands.push(NodeCommand {
+            node: record.name.clone(),
+            command,
+        });
     }
     if context.out.json {
-        context.out.json(&Report { nodes: commands })?;
+        output::json(&Report { nodes: commands })?;
         return Ok(Exit::Done);
     }
     if args.print {
         for NodeCommand { command, .. } in &commands {
             let words: Vec<String> = command.iter().map(|word| quote(word)).collect();
-            context.out.line(&words.join(" "))?;
+            output::line(&words.join(" "))?;
         }
         return Ok(Exit::Done);
     }
-    let Some(NodeCommand { command, .. }) = commands.first() else { return Ok(Exit::Done) };
-    let Some((program, arguments)) = command.split_first() else { return Ok(Exit::Done) };
+    let Some(NodeCommand { command, .. }) = commands.first() else {
+        return Ok(Exit::Done);
+    };
+    let Some((program, arguments)) = command.split_first() else {
+        return Ok(Exit::Done);
+    };
+    context.close().await;
     // Replaces this process: the terminal and the signals are ssh's from here on.
     let error = process::Command::new(program).args(arguments).exec();
-    Err(Error::new(Kind::Unsupported, format!("`{program}` cannot be started"))
-        .with_source(error)
-        .with_hint("install the OpenSSH client, or use `fleetwright exec`"))
+    Err(
+        Error::new(Kind::Unsupported, format!("`{program}` cannot be started"))
+            .with_source(error)
+            .with_hint("install the OpenSSH client, or use `fleetwright exec`"),
+    )
 }
 
 async fn chosen(context: &Context, args: &Ssh) -> Result<Vec<NodeRecord>> {
     if let Some(name) = &args.node {
         return Ok(vec![context.find_node(name, false).await?]);
     }
-    let mut records = context.store().await?.nodes().await?;
+    let mut records = context.nodes(false).await?;
     records.retain(|record| !record.life.is_leaving());
     match records.len() {
         0 => Err(Error::new(Kind::NotFound, "the fleet has no nodes")
@@ -67,8 +84,10 @@ async fn chosen(context: &Context, args: &Ssh) -> Result<Vec<NodeRecord>> {
         _ if args.print || context.out.json => Ok(records),
         _ => {
             let names: Vec<&str> = records.iter().map(|record| record.name.as_str()).collect();
-            Err(Error::new(Kind::Invalid, "the fleet has several nodes: which one?")
-                .with_hint(format!("name one of: {}", names.join(", "))))
+            Err(
+                Error::new(Kind::Invalid, "the fleet has several nodes: which one?")
+                    .with_hint(format!("name one of: {}", names.join(", "))),
+            )
         }
     }
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::output::{count, money};
+use crate::output::{self, count, money};
 
 #[derive(Serialize)]
 struct Report {
@@ -32,14 +32,23 @@ pub(super) async fn run(context: &Context) -> Result<Exit> {
         observed_at: observation.at,
         pools: engine.pool_status(&observation),
         unseen: observation.gaps(),
-        failed: observation.records.iter().filter(|r| r.life == Life::Failed).cloned().collect(),
+        failed: observation
+            .records
+            .iter()
+            .filter(|r| r.life == Life::Failed)
+            .cloned()
+            .collect(),
         open_claims: observation.claims.len(),
         cost: HourlyPrice::sum(observation.records.iter().filter_map(|record| record.price)),
     };
     let settled = report.unseen.is_empty() && report.pools.iter().all(PoolStatus::is_settled);
-    let exit = if settled { Exit::Done } else { Exit::Incomplete };
+    let exit = if settled {
+        Exit::Done
+    } else {
+        Exit::Incomplete
+    };
     if context.out.json {
-        context.out.json(&report)?;
+        output::json(&report)?;
         return Ok(exit);
     }
     let rows = report
@@ -62,15 +71,17 @@ pub(super) async fn run(context: &Context) -> Result<Exit> {
             })
         })
         .collect();
-    context.out.table(
-        &["POOL", "DESIRED", "READY", "STARTING", "FAILED", "LEAVING", "PENDING", "OUTDATED"],
+    output::table(
+        &[
+            "POOL", "DESIRED", "READY", "STARTING", "FAILED", "LEAVING", "PENDING", "OUTDATED",
+        ],
         rows,
     )?;
     for place in &report.unseen {
-        context.out.error_line(&format!("not seen: {place}"));
+        output::error_line(&format!("not seen: {place}"));
     }
     for record in &report.failed {
-        context.out.error_line(&format!("{}: {}", record.name, record.reason));
+        output::error_line(&format!("{}: {}", record.name, record.reason));
     }
     let ready: usize = report.pools.iter().map(|pool| pool.ready).sum();
     context.out.note(&format!(

@@ -8,7 +8,7 @@ use fleetwright_engine::{Approval, ConvergeOptions, PlanOptions};
 use super::outcome;
 use crate::args::{PlanFlags, Up};
 use crate::confirm::{Answer, ask};
-use crate::context::{Context, holder};
+use crate::context::{Context, holder, sort};
 use crate::exit::Exit;
 use crate::output::money;
 use crate::steps;
@@ -20,11 +20,11 @@ pub(super) async fn run(context: &Context, args: &Up) -> Result<Exit> {
     let approval = if args.consent.yes {
         Approval::Everything
     } else {
-        let (plan, _) = engine.plan(Purpose::Converge, &options).await?;
-        steps::show(context.out, &plan);
+        let (plan, observation) = engine.plan(Purpose::Converge, &options).await?;
+        steps::show(context.out, &plan, &observation.records);
         if asks(&plan) {
             let question = format!("change the fleet to at most {}", money(&plan.cost_after));
-            if ask(&context.out, args.consent, &question)? == Answer::No {
+            if ask(args.consent, &question)? == Answer::No {
                 return Ok(Exit::NotConfirmed);
             }
         }
@@ -40,17 +40,29 @@ pub(super) async fn run(context: &Context, args: &Up) -> Result<Exit> {
         })
         .await?;
     context.end_progress();
-    let ready = outcome.observation.records.iter().any(|record| record.life.is_ready());
-    let has_ssh = outcome.observation.records.iter().any(|record| record.access.is_some());
+    let mut records = outcome.observation.records.clone();
     let exit = outcome::finish(context, &engine, outcome)?;
-    if ready && has_ssh {
-        context.out.faint("log in with `fleetwright ssh <node>`, run commands with `fleetwright exec -- <command>`, remove everything with `fleetwright down`");
+    sort(&mut records);
+    let first = records
+        .iter()
+        .find(|record| record.life.is_ready() && record.access.is_some());
+    if let Some(first) = first {
+        for (what, how) in [
+            ("log in", format!("fleetwright ssh {}", first.name)),
+            ("run a command", "fleetwright exec -- uptime".to_owned()),
+            ("remove them all", "fleetwright down".to_owned()),
+        ] {
+            context.out.faint(&format!("  {what:<15}  {how}"));
+        }
     }
     Ok(exit)
 }
 
 pub(super) fn plan_options(flags: &PlanFlags) -> PlanOptions {
-    PlanOptions { replace_failed: flags.replace_failed, max_removal_percent: flags.max_removal }
+    PlanOptions {
+        replace_failed: flags.replace_failed,
+        max_removal_percent: flags.max_removal,
+    }
 }
 
 /// Whether a plan needs an answer: it removes something, or it costs money, or nobody knows what

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::args::{Global, Validate};
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::output::{Out, count};
+use crate::output::{self, Out, count};
 
 #[derive(Serialize)]
 struct Report {
@@ -38,19 +38,27 @@ pub(super) async fn run(out: Out, global: &Global, args: &Validate) -> Result<Ex
     if args.online {
         report.findings = ask(&context).await?;
     }
-    let exit = if report.findings.is_empty() { Exit::Done } else { Exit::Findings };
+    let exit = if report.findings.is_empty() {
+        Exit::Done
+    } else {
+        Exit::Findings
+    };
     if out.json {
-        out.json(&report)?;
+        output::json(&report)?;
         return Ok(exit);
     }
     for finding in &report.findings {
-        out.error_line(&format!("{}: {}", finding.subject, finding.problem));
+        output::error_line(&format!("{}: {}", finding.subject, finding.problem));
         if let Some(hint) = finding.error.as_ref().and_then(|error| error.hint.as_ref()) {
-            out.hint(hint);
+            output::hint(hint);
         }
     }
-    let verdict = if report.findings.is_empty() { "valid" } else { "not usable as it is" };
-    out.line(&format!(
+    let verdict = if report.findings.is_empty() {
+        "valid"
+    } else {
+        "not usable as it is"
+    };
+    output::line(&format!(
         "{}: {verdict}, {} and {}",
         report.source,
         count(report.providers, "provider"),
@@ -77,8 +85,11 @@ async fn ask(context: &Context) -> Result<Vec<Finding>> {
     for (name, pool) in &engine.fleet().pools {
         let selection = select_offers(pool, &observation.providers, &observation.marks);
         if selection.offers.is_empty() {
-            let why: Vec<String> =
-                selection.excluded.iter().map(|e| format!("{}: {}", e.what, e.why)).collect();
+            let why: Vec<String> = selection
+                .excluded
+                .iter()
+                .map(|e| format!("{}: {}", e.what, e.why))
+                .collect();
             findings.push(Finding {
                 subject: format!("pool `{name}`"),
                 problem: format!("no offer meets it: {}", why.join("; ")),

@@ -1,0 +1,17 @@
+//! The real binary, from outside.
+
+#![expect(
+    clippy::print_stdout,
+    reason = "tests print their counts, and why they skip"
+)]
+
+mod bad_config;
+mod bad_state;
+mod bed;
+mod changes;
+mod json;
+mod kill;
+mod partial;
+mod shown;
+mod trust;
+mod walk;
