@@ -52,7 +52,7 @@ pub(crate) fn show(out: Out, plan: &Plan, records: &[NodeRecord]) {
 /// An action with the name of its node, which says more than the id.
 fn describe(action: &Action, records: &[NodeRecord]) -> String {
     let name = match action {
-        Action::Delete { node } | Action::Forget { node } => records
+        Action::Delete { node } => records
             .iter()
             .find(|record| record.id == *node)
             .map(|record| &record.name),
@@ -82,7 +82,7 @@ fn show_offers(out: Out, count: u32, offers: &[fleetwright_core::Offer]) {
 const fn sign(action: &Action) -> &'static str {
     match action {
         Action::Create { .. } | Action::Adopt { .. } => "+",
-        Action::Delete { .. } | Action::Forget { .. } => "-",
+        Action::Delete { .. } => "-",
         Action::Resolve { .. } => "?",
         Action::Register { .. } | Action::Drain { .. } => "~",
     }

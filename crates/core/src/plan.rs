@@ -123,11 +123,6 @@ pub enum Action {
         /// Which node.
         node: NodeId,
     },
-    /// Note that a node is gone: the cloud has said so.
-    Forget {
-        /// Which node.
-        node: NodeId,
-    },
 }
 
 impl Action {
@@ -144,7 +139,7 @@ impl Action {
                 Some(node.provider())
             }
             Self::Create { offers, .. } => offers.first().map(|offer| offer.provider.as_str()),
-            Self::Adopt { .. } | Self::Forget { .. } => None,
+            Self::Adopt { .. } => None,
         }
     }
 
@@ -152,10 +147,9 @@ impl Action {
     pub fn node(&self) -> Option<&NodeId> {
         match self {
             Self::Adopt { node, .. } => Some(&node.id),
-            Self::Register { node, .. }
-            | Self::Drain { node, .. }
-            | Self::Delete { node }
-            | Self::Forget { node } => Some(node),
+            Self::Register { node, .. } | Self::Drain { node, .. } | Self::Delete { node } => {
+                Some(node)
+            }
             Self::Resolve { .. } | Self::Create { .. } => None,
         }
     }
@@ -180,7 +174,6 @@ impl fmt::Display for Action {
             Self::Register { node, balancer } => write!(f, "register {node} with {balancer}"),
             Self::Drain { node, balancer } => write!(f, "drain {node} from {balancer}"),
             Self::Delete { node } => write!(f, "delete {node}"),
-            Self::Forget { node } => write!(f, "forget {node}"),
         }
     }
 }

@@ -476,9 +476,6 @@ fn follows_up(action: &Action, observation: &Observation) -> bool {
             .records
             .iter()
             .any(|record| record.id == *node && record.life.is_leaving()),
-        Action::Adopt { .. }
-        | Action::Create { .. }
-        | Action::Drain { .. }
-        | Action::Forget { .. } => false,
+        Action::Adopt { .. } | Action::Create { .. } | Action::Drain { .. } => false,
     }
 }
