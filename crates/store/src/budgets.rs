@@ -89,6 +89,21 @@ impl Store {
         Ok(taken)
     }
 
+    /// Gives back tokens that were taken for a call which the cloud has refused to look at.
+    pub async fn give_back(&self, bucket: &str, amount: u32) -> Result<()> {
+        let mut transaction = self.loose().await?;
+        // A level above the size of the bucket is cut when the next token is taken.
+        let level = i64::from(amount) * 1_000_000;
+        transaction
+            .run(
+                sqlx::query("UPDATE budgets SET level = level + $1 WHERE bucket = $2")
+                    .bind(level)
+                    .bind(bucket),
+            )
+            .await?;
+        transaction.commit().await
+    }
+
     /// Heeds a throttling answer: nobody gets a token of this bucket before `until`. Of two such
     /// answers the later instant holds.
     pub async fn penalize(&self, bucket: &str, until: Timestamp) -> Result<()> {

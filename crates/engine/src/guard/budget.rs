@@ -90,6 +90,8 @@ impl Budget {
     }
 
     /// A throttling answer: the cloud's own count is worse than ours, so nobody calls for a while.
+    /// The call was counted, the machines it asked for were not: their tokens are given back, or
+    /// the next try would pay for them again.
     pub(crate) async fn penalize(
         &self,
         ask: Ask<'_>,
@@ -97,9 +99,12 @@ impl Budget {
         clock: &dyn Clock,
     ) -> Result<()> {
         let until = clock.now() + after.unwrap_or(PENALTY);
-        for (bucket, _) in self.buckets(ask) {
+        for (bucket, limit) in self.buckets(ask) {
             if let Some(store) = &self.store {
                 store.penalize(&bucket, until).await?;
+                if limit.unit == LimitUnit::Machines {
+                    store.give_back(&bucket, ask.machines).await?;
+                }
             } else {
                 let mut all = self
                     .penalties

@@ -112,3 +112,20 @@ async fn takers_side_by_side_never_get_more_than_burst_and_rate() {
         "{granted} of {allowed} were granted"
     );
 }
+
+#[tokio::test]
+async fn tokens_that_are_given_back_can_be_taken_again_but_never_more_than_the_bucket_holds() {
+    let scratch = Scratch::new();
+    let store = scratch.open().await;
+    let second = Taken::Wait(Duration::from_secs(1));
+    let take = |amount| store.take("b", 2, 60, amount, at(0));
+    store.give_back("b", 5).await.unwrap();
+    assert_eq!(take(2).await.unwrap(), Taken::Granted);
+    assert_eq!(take(1).await.unwrap(), second);
+    store.give_back("b", 1).await.unwrap();
+    assert_eq!(take(1).await.unwrap(), Taken::Granted);
+    assert_eq!(take(1).await.unwrap(), second);
+    store.give_back("b", 5).await.unwrap();
+    assert_eq!(take(2).await.unwrap(), Taken::Granted);
+    assert_eq!(take(1).await.unwrap(), second);
+}

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fleetwright_core::Operation::{Create, Delete, Get, List};
-use fleetwright_core::{Kind, ListRequest, Operation, Provider};
+use fleetwright_core::{Kind, LimitUnit, ListRequest, Operation, Provider};
 use fleetwright_store::Store;
 use futures::future::join_all;
 use futures::{FutureExt, join};
@@ -124,5 +124,27 @@ async fn two_guards_on_one_journal_share_the_budget() {
     // Six calls, two of them from the full bucket: four have to wait 100 ms each.
     let last = one.times().into_iter().chain(other.times()).max().unwrap();
     assert!(last >= Duration::from_millis(380), "{last:?}");
+    store.close().await;
+}
+
+#[tokio::test]
+async fn machines_of_a_call_that_was_refused_as_too_fast_are_not_paid_for_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("journal.db"))
+        .await
+        .unwrap();
+    let mut limits = shared_bucket(1, 1);
+    limits[0].unit = LimitUnit::Machines;
+    let setting = Setting {
+        store: Some(store.clone()),
+        limits,
+        ..Setting::default()
+    };
+    let stage = Stage::with(setting, [later(Kind::RateLimited, 0)]);
+    // The bucket holds one machine and gains another after a minute.
+    let request = request();
+    let made = tokio::time::timeout(SECOND * 10, stage.guarded.create(&request)).await;
+    made.unwrap().unwrap();
+    assert_eq!(operations(&stage), [Create, Create]);
     store.close().await;
 }
