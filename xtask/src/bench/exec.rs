@@ -72,7 +72,7 @@ pub(super) fn measure(workspace: &Workspace, programs: &Programs, runs: usize) -
             format!("{:.2} s", median(&mut variant.wall) / 1e3),
         ));
         rows.push(Row::told(
-            "… processor time of the 200 nodes",
+            "… processor time of the 200 nodes' own threads",
             format!("{:.0} ms", variant.nodes / runs as f64),
         ));
     };

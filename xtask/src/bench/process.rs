@@ -47,36 +47,36 @@ fn children() -> Result<f64> {
     Ok(micros as f64 / 1e3)
 }
 
-/// Processor time so far, in milliseconds, of every running process that has this path among its
-/// arguments, and of the children that it waited for. Each is known to 10 ms only.
+/// Processor time so far, in milliseconds, of the threads of every running process that has this
+/// path among its arguments. What threads and children took that have ended is not counted.
 pub(super) fn running(path: &Path) -> Result<f64> {
     let failed = |e| Error::new(Kind::Unsupported, "cannot read `/proc`").with_source(e);
-    let mut ticks = 0_u64;
+    let mut nanos = 0_u64;
     for entry in std::fs::read_dir("/proc").map_err(failed)? {
         let process = entry.map_err(failed)?.path();
-        // A process that ends meanwhile is none of those that are looked for.
+        // A process or thread that ends meanwhile is none of those that are looked for.
         let Ok(words) = std::fs::read(process.join("cmdline")) else {
             continue;
         };
         if !String::from_utf8_lossy(&words).contains(&*path.to_string_lossy()) {
             continue;
         }
-        if let Ok(stat) = std::fs::read_to_string(process.join("stat")) {
-            ticks += ticks_of(&stat);
+        let Ok(threads) = std::fs::read_dir(process.join("task")) else {
+            continue;
+        };
+        for thread in threads.flatten() {
+            if let Ok(stat) = std::fs::read_to_string(thread.path().join("schedstat")) {
+                nanos += nanos_of(&stat);
+            }
         }
     }
-    Ok(ticks as f64 * 10.0)
+    Ok(nanos as f64 / 1e6)
 }
 
-/// The four times in a line of `/proc/<pid>/stat`: user and system, own and of children.
-fn ticks_of(stat: &str) -> u64 {
-    let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-    after_name
-        .split_whitespace()
-        .skip(11)
-        .take(4)
-        .filter_map(|word| word.parse::<u64>().ok())
-        .sum()
+/// The time on a processor in a line of `/proc/<pid>/task/<tid>/schedstat`.
+fn nanos_of(schedstat: &str) -> u64 {
+    let first = schedstat.split_whitespace().next();
+    first.and_then(|word| word.parse().ok()).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -92,9 +92,8 @@ mod tests {
     }
 
     #[test]
-    fn a_name_with_spaces_and_brackets_does_not_shift_the_fields() {
-        let stat = "7 (a) b) S 1 2 3 4 5 6 7 8 9 10 100 20 3 1 99 99";
-        assert_eq!(ticks_of(stat), 124);
-        assert_eq!(ticks_of(""), 0);
+    fn the_time_on_the_processor_comes_first() {
+        assert_eq!(nanos_of("90943609 76504959 320\n"), 90_943_609);
+        assert_eq!(nanos_of(""), 0);
     }
 }
