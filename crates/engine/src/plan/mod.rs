@@ -89,6 +89,7 @@ pub fn pick_surplus<'a>(
 ) -> Vec<&'a NodeRecord> {
     records.sort_by_key(|record| {
         (
+            record.life != Life::Failed,
             record.life.is_ready(),
             record.generation == generation,
             std::cmp::Reverse(record.created_at),
@@ -230,12 +231,12 @@ impl<'a> Planner<'a> {
     ) {
         let generation = pool.generation();
         let mut wanted = Vec::new();
-        let mut kept = 0;
+        let mut kept = Vec::new();
         for record in records {
             if record.life.is_wanted() {
                 wanted.push(*record);
             } else if record.life == Life::Failed && self.keeps_failed(record, generation.short()) {
-                kept += 1;
+                kept.push(*record);
             } else if record.life == Life::Failed {
                 self.delete(record, &format!("it failed: {}", record.reason));
             } else {
@@ -244,14 +245,17 @@ impl<'a> Planner<'a> {
         }
         let desired = usize::try_from(pool.desired).unwrap_or(usize::MAX);
         let coming = usize::try_from(pending).unwrap_or(usize::MAX);
-        let have = wanted.len() + kept + coming;
+        let have = wanted.len() + kept.len() + coming;
         let with_orphans = have + orphans;
         if have > desired {
-            let surplus = (have - desired).min(wanted.len());
             let reason = format!("pool `{name}` has {have} nodes and wants {desired}");
-            for record in pick_surplus(wanted.clone(), surplus, generation.short()) {
+            let all = kept.into_iter().chain(wanted.iter().copied()).collect();
+            let surplus = pick_surplus(all, have - desired, generation.short());
+            for record in &surplus {
                 self.delete(record, &reason);
             }
+            let leaving: HashSet<&NodeId> = surplus.iter().map(|record| &record.id).collect();
+            wanted.retain(|record| !leaving.contains(&record.id));
         } else if with_orphans < desired {
             self.create(name, pool, desired - with_orphans, with_orphans);
         }

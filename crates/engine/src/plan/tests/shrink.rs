@@ -39,6 +39,34 @@ fn of_the_ready_the_youngest_goes() {
 }
 
 #[test]
+fn a_failed_node_that_was_kept_goes_before_a_good_one() {
+    let script = "
+        provider sim east
+        pool web 1
+        node sim/east/n1 web ready
+        node sim/east/n2 web failed boot-failed
+    ";
+    assert_snapshot!(plan_of(script), @r"
+    delete sim/east/n2: pool `web` has 2 nodes and wants 1
+    ");
+}
+
+#[test]
+fn a_node_that_goes_is_not_put_behind_the_balancer() {
+    let script = "
+        provider sim east
+        pool web 1 balancer=lb
+        balancer sim lb
+        node sim/east/n1 web ready age=3h
+        node sim/east/n2 web ready age=2h
+    ";
+    assert_snapshot!(plan_of(script), @r"
+    delete sim/east/n2: pool `web` has 2 nodes and wants 1
+    register sim/east/n1 with lb: it is ready and not behind the balancer
+    ");
+}
+
+#[test]
 fn nodes_of_a_pool_that_is_not_configured_any_more_go() {
     let script = "
         provider sim east
