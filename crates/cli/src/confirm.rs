@@ -24,7 +24,7 @@ pub(crate) fn ask(consent: Consent, question: &str) -> Result<Answer> {
     }
     if !stdin().is_terminal() || !stderr().is_terminal() {
         output::error_line(&format!(
-            "not done: {question} needs an answer, and there is no terminal"
+            "not done, because there is no terminal to ask on: {question}?"
         ));
         output::hint("add `--yes` to agree in advance");
         return Ok(Answer::No);

@@ -91,15 +91,19 @@ impl Context {
     /// The engine. From here on progress is shown.
     pub(crate) async fn engine(&self) -> Result<Engine> {
         let engine = self.session().await?.engine().clone();
+        self.begin_progress();
+        Ok(engine)
+    }
+
+    /// Shows progress, from here to [`end_progress`](Self::end_progress).
+    pub(crate) fn begin_progress(&self) {
         if !self.out.quiet {
-            let mut progress = self
-                .progress
+            self.progress
                 .0
                 .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            progress.get_or_insert_with(Progress::new);
+                .unwrap_or_else(PoisonError::into_inner)
+                .get_or_insert_with(Progress::new);
         }
-        Ok(engine)
     }
 
     /// Closes the journal, if it was opened: a closed one opens faster.
@@ -121,7 +125,7 @@ impl Context {
         Ok(records)
     }
 
-    /// Takes the progress from the screen.
+    /// Takes the progress from the screen, for a question or the result.
     pub(crate) fn end_progress(&self) {
         self.progress
             .0

@@ -18,6 +18,7 @@ pub(super) async fn run(context: &Context, args: &Adopt) -> Result<Exit> {
     context.say_origin();
     let engine = context.engine().await?;
     let observation = engine.observe().await?;
+    context.end_progress();
     let strangers = observation.strangers();
     for node in &strangers {
         context
@@ -37,6 +38,7 @@ pub(super) async fn run(context: &Context, args: &Adopt) -> Result<Exit> {
         if ask(args.consent, &question)? == Answer::No {
             return Ok(Exit::NotConfirmed);
         }
+        context.begin_progress();
         engine.adopt_strangers(&holder("adopt")).await?
     };
     context.end_progress();

@@ -22,6 +22,7 @@ pub(super) async fn run(context: &Context, args: &Down) -> Result<Exit> {
         let (plan, observation) = engine
             .plan(purpose.clone(), &PlanOptions::default())
             .await?;
+        context.end_progress();
         steps::show(context.out, &plan, &observation.records);
         let removed = up::removals(&plan);
         if removed.is_empty() && observation.claims.is_empty() && plan.withheld.is_empty() {
@@ -32,6 +33,7 @@ pub(super) async fn run(context: &Context, args: &Down) -> Result<Exit> {
                 return Ok(Exit::NotConfirmed);
             }
         }
+        context.begin_progress();
         Approval::Only(removed)
     };
     let outcome = engine

@@ -21,6 +21,7 @@ pub(super) async fn run(context: &Context, args: &Up) -> Result<Exit> {
         Approval::Everything
     } else {
         let (plan, observation) = engine.plan(Purpose::Converge, &options).await?;
+        context.end_progress();
         steps::show(context.out, &plan, &observation.records);
         if asks(&plan) {
             let question = format!("change the fleet to at most {}", money(&plan.cost_after));
@@ -28,6 +29,7 @@ pub(super) async fn run(context: &Context, args: &Up) -> Result<Exit> {
                 return Ok(Exit::NotConfirmed);
             }
         }
+        context.begin_progress();
         Approval::Only(removals(&plan))
     };
     let outcome = engine
