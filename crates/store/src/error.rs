@@ -40,7 +40,7 @@ pub(crate) fn fault(path: &Path, error: sqlx::Error) -> Error {
             format!("journal `{journal}` cannot be read or written"),
         )
         .with_effect(Effect::Unknown)
-        .with_hint("check the disk that it is on"),
+        .with_hint("check the disk that it is on, and that it is not full"),
         // SQLITE_PERM, SQLITE_READONLY, SQLITE_CANTOPEN
         Some(3 | 8 | 14) => Error::new(
             Kind::Config,

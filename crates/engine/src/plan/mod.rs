@@ -134,8 +134,13 @@ impl<'a> Planner<'a> {
                 region: claim.region().to_owned(),
             };
             let reason = format!(
-                "{} machines for pool `{}` were asked for at {} and the answer is not known",
-                claim.request.count, claim.pool, claim.sent_at,
+                "{} for pool `{}` asked for at {}, and the answer is not known",
+                plural(
+                    usize::try_from(claim.request.count).unwrap_or(usize::MAX),
+                    "machine"
+                ),
+                claim.pool,
+                claim.sent_at,
             );
             let subject = format!("claim {}/{}", claim.id, claim.attempt);
             self.push(claim.provider(), claim.region(), &subject, action, reason);
@@ -248,7 +253,10 @@ impl<'a> Planner<'a> {
         let have = wanted.len() + kept.len() + coming;
         let with_orphans = have + orphans;
         if have > desired {
-            let reason = format!("pool `{name}` has {have} nodes and wants {desired}");
+            let reason = format!(
+                "pool `{name}` has {} and wants {desired}",
+                plural(have, "node")
+            );
             let all = kept.into_iter().chain(wanted.iter().copied()).collect();
             let surplus = pick_surplus(all, have - desired, generation.short());
             for record in &surplus {
@@ -316,7 +324,11 @@ impl<'a> Planner<'a> {
         }
         offers.truncate(MOST_OFFERS);
         let spec = self.fleet.node_spec(name, pool, &self.observation.journal);
-        let reason = format!("pool `{name}` has {have} nodes and wants {}", pool.desired);
+        let reason = format!(
+            "pool `{name}` has {} and wants {}",
+            plural(have, "node"),
+            pool.desired
+        );
         self.steps.push(Step {
             action: Action::Create {
                 pool: name.to_owned(),
@@ -447,4 +459,10 @@ impl<'a> Planner<'a> {
             allowed_percent: percent,
         })
     }
+}
+
+/// `1 node`, `2 nodes`.
+fn plural(number: usize, noun: &str) -> String {
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{ending}")
 }

@@ -58,7 +58,7 @@ fn an_open_claim_is_resolved_first_and_stands_for_its_machines() {
         node sim/east/n1 web requested claim=1
     ";
     assert_snapshot!(plan_of(script), @r"
-    resolve claim 1: 3 machines for pool `web` were asked for at 1970-01-01T23:55:00Z and the answer is not known
+    resolve claim 1: 3 machines for pool `web` asked for at 1970-01-01T23:55:00Z, and the answer is not known
     create 2 in pool web: pool `web` has 3 nodes and wants 5
         sim/east small on-demand (choice 1 of 1: $0.04/h)
     cost: nothing -> $0.08/h
@@ -76,7 +76,7 @@ fn a_machine_that_died_is_replaced() {
     ";
     assert_snapshot!(plan_of(script), @r"
     delete sim/east/n2: it failed: of what happened before
-    create 1 in pool web: pool `web` has 1 nodes and wants 2
+    create 1 in pool web: pool `web` has 1 node and wants 2
         sim/east small on-demand (choice 1 of 1: $0.04/h)
     ");
 }
@@ -106,7 +106,7 @@ fn a_node_whose_boot_failed_is_replaced_when_its_definition_has_changed() {
     ";
     assert_snapshot!(plan_of(script), @r"
     delete sim/east/n2: it failed: of what happened before
-    create 1 in pool web: pool `web` has 1 nodes and wants 2
+    create 1 in pool web: pool `web` has 1 node and wants 2
         sim/east small on-demand (choice 1 of 1: $0.04/h)
     ");
 }
@@ -123,7 +123,7 @@ fn a_node_whose_boot_failed_is_replaced_on_request() {
     ";
     assert_snapshot!(plan_of(script), @r"
     delete sim/east/n2: it failed: of what happened before
-    create 1 in pool web: pool `web` has 1 nodes and wants 2
+    create 1 in pool web: pool `web` has 1 node and wants 2
         sim/east small on-demand (choice 1 of 1: $0.04/h)
     ");
 }
@@ -141,7 +141,7 @@ fn a_removal_that_has_begun_is_finished_and_made_up_for() {
     assert_snapshot!(plan_of(script), @r"
     delete sim/east/n2: its removal has begun: of what happened before
     delete sim/east/n3: it is terminating for more than 10m
-    create 1 in pool web: pool `web` has 1 nodes and wants 2
+    create 1 in pool web: pool `web` has 1 node and wants 2
         sim/east small on-demand (choice 1 of 1: $0.04/h)
     cost: $0.12/h -> $0.08/h
     ");

@@ -166,7 +166,7 @@ fn a_removal_of_all_knows_no_brake_and_fills_nothing_up() {
         remove all
     ";
     assert_snapshot!(plan_of(script), @r"
-    resolve claim 1: 1 machines for pool `web` were asked for at 1970-01-01T23:55:00Z and the answer is not known
+    resolve claim 1: 1 machine for pool `web` asked for at 1970-01-01T23:55:00Z, and the answer is not known
     delete sim/east/n1: its removal was asked for
     delete sim/east/n2: its removal was asked for
     cost: $0.04/h -> nothing
