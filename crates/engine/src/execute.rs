@@ -55,10 +55,10 @@ pub struct Failure {
 }
 
 impl Executed {
-    /// Whether anything in the world or in the records changed.
+    /// Whether it is worth looking at the world again at once. A deletion that was only started is
+    /// not: the provider needs its time.
     pub fn has_changes(&self) -> bool {
-        self.created + self.deleted + self.deleting + self.resolved + self.adopted + self.balanced
-            > 0
+        self.created + self.deleted + self.resolved + self.adopted + self.balanced > 0
     }
 
     /// Adds what another plan did.

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use fleetwright_core::{Action, HourlyPrice, NodeId, NodeRecord, Step};
+use fleetwright_core::{Action, HourlyPrice, Life, NodeId, NodeRecord, Step};
 
 pub(super) struct Costs {
     pub(super) now: Vec<HourlyPrice>,
@@ -40,7 +40,7 @@ impl Costs {
                 .filter_map(|r| r.price)
                 .collect()
         };
-        let staying = prices(&|record| !removed.contains(&record.id));
+        let staying = prices(&|r| r.life != Life::Terminating && !removed.contains(&r.id));
         Self {
             now: HourlyPrice::sum(prices(&|_| true)),
             after: HourlyPrice::sum(staying.into_iter().chain(added)),

@@ -387,22 +387,27 @@ impl<'a> Planner<'a> {
     fn delete(&mut self, record: &'a NodeRecord, reason: &str) {
         let (provider, region) = (record.id.provider(), record.id.region());
         let pool = self.fleet.pools.get(&record.pool);
-        let alive = self
-            .nodes
-            .get(&record.id)
-            .is_some_and(|node| !node.state.is_leaving());
+        let limits = pool.map_or_else(Limits::default, |pool| pool.limits.clone());
+        let waited = elapsed(record.since, self.observation.at);
+        let node = self.nodes.get(&record.id);
+        // The provider has our word and is at it. If it takes too long it is asked again.
+        if record.life == Life::Terminating
+            && node.is_some_and(|node| node.state.is_leaving())
+            && waited <= limits.terminate.0
+        {
+            return;
+        }
+        let alive = node.is_some_and(|node| !node.state.is_leaving());
         let member = pool
             .and_then(|pool| pool.balancer.as_deref())
             .and_then(|balancer| {
                 let health = self.members.get(&(provider, balancer, &record.id))?;
                 Some((balancer.to_owned(), *health == &MemberHealth::Draining))
             });
-        let limit = pool.map_or_else(|| Limits::default().drain, |pool| pool.limits.drain);
-        let waited =
-            record.life == Life::Draining && elapsed(record.since, self.observation.at) > limit.0;
+        let overdue = record.life == Life::Draining && waited > limits.drain.0;
         let action = match member {
-            Some((_, true)) if alive && !waited => return,
-            Some((balancer, false)) if alive && !waited => Action::Drain {
+            Some((_, true)) if alive && !overdue => return,
+            Some((balancer, false)) if alive && !overdue => Action::Drain {
                 node: record.id.clone(),
                 balancer,
             },

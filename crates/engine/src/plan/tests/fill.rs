@@ -135,7 +135,7 @@ fn a_removal_that_has_begun_is_finished_and_made_up_for() {
         offer sim/east small $0.04
         pool web 2
         node sim/east/n1 web ready $0.04
-        node sim/east/n2 web terminating $0.04 deleting
+        node sim/east/n2 web terminating $0.04
         node sim/east/n3 web terminating $0.04 for=11m
     ";
     assert_snapshot!(plan_of(script), @r"

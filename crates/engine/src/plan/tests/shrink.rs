@@ -174,6 +174,21 @@ fn a_removal_of_all_knows_no_brake_and_fills_nothing_up() {
 }
 
 #[test]
+fn a_provider_that_is_at_work_on_a_removal_is_not_asked_again_before_its_time_is_over() {
+    let script = "
+        provider sim east
+        pool web 0
+        node sim/east/n1 web terminating deleting for=1m
+        node sim/east/n2 web terminating for=1m
+        node sim/east/n3 web terminating deleting for=11m
+    ";
+    assert_snapshot!(plan_of(script), @r"
+    delete sim/east/n2: its removal has begun: of what happened before
+    delete sim/east/n3: it is terminating for more than 10m
+    ");
+}
+
+#[test]
 fn a_removal_of_some_leaves_the_others() {
     let script = "
         provider sim east
