@@ -211,12 +211,11 @@ impl Engine {
                 });
                 seen_gaps = gaps;
             }
-            let mut next = plan(
-                &self.fleet,
-                &observation,
-                options.purpose.clone(),
-                &options.plan,
-            );
+            let allowed = PlanOptions {
+                accepted: executed.deleting.clone(),
+                ..options.plan.clone()
+            };
+            let mut next = plan(&self.fleet, &observation, options.purpose.clone(), &allowed);
             if let Some(stored) = stored {
                 if first {
                     check_fresh(stored, &next)?;

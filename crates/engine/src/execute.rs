@@ -6,7 +6,7 @@
 
 mod create;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use fleetwright_core::{
     Action, Deletion, Error, EventKind, Kind, Life, Node, NodeId, NodeRecord, Plan, Purpose,
@@ -33,8 +33,8 @@ pub struct Executed {
     pub created: usize,
     /// Machines confirmed gone.
     pub deleted: usize,
-    /// Deletions that the provider is at work on.
-    pub deleting: usize,
+    /// Nodes whose deletion the provider has accepted and is at work on.
+    pub deleting: BTreeSet<NodeId>,
     /// Claims that were resolved.
     pub resolved: usize,
     /// Nodes taken into the records.
@@ -65,7 +65,7 @@ impl Executed {
     pub fn absorb(&mut self, other: Self) {
         self.created += other.created;
         self.deleted += other.deleted;
-        self.deleting = other.deleting;
+        self.deleting.extend(other.deleting);
         self.resolved += other.resolved;
         self.adopted += other.adopted;
         self.balanced += other.balanced;
@@ -97,7 +97,7 @@ impl Engine {
         for part in [removed?, created?, balanced?] {
             done.created += part.created;
             done.deleted += part.deleted;
-            done.deleting += part.deleting;
+            done.deleting.extend(part.deleting);
             done.balanced += part.balanced;
             done.failures.extend(part.failures);
         }
@@ -231,7 +231,9 @@ impl Engine {
                         next.gone_at = Some(next.since);
                         gone.push((next, record.life));
                     }
-                    Ok(Deletion::Started) => done.deleting += 1,
+                    Ok(Deletion::Started) => {
+                        done.deleting.insert(record.id);
+                    }
                     Err(error) => {
                         self.failed(
                             &mut done,

@@ -64,6 +64,7 @@ pub(super) fn plan_options(flags: &PlanFlags) -> PlanOptions {
     PlanOptions {
         replace_failed: flags.replace_failed,
         max_removal_percent: flags.max_removal,
+        ..PlanOptions::default()
     }
 }
 

@@ -5,6 +5,7 @@
     reason = "tests print their counts, and why they skip"
 )]
 
+mod adopt;
 mod bad_config;
 mod bad_state;
 mod bed;

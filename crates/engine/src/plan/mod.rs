@@ -8,7 +8,7 @@ mod cost;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use fleetwright_core::ability::{Member, MemberHealth};
 use fleetwright_core::{
@@ -30,6 +30,10 @@ pub struct PlanOptions {
     pub replace_failed: bool,
     /// Another share than the configured one that may be removed at once, in percent.
     pub max_removal_percent: Option<u8>,
+    /// Nodes whose deletion the provider has accepted from this very run. While it says that it is
+    /// at work on them it is not asked again. What a run before this one has asked for is: nobody
+    /// knows whether it was heard.
+    pub accepted: BTreeSet<NodeId>,
 }
 
 /// Makes a plan.
@@ -392,6 +396,7 @@ impl<'a> Planner<'a> {
         let node = self.nodes.get(&record.id);
         // The provider has our word and is at it. If it takes too long it is asked again.
         if record.life == Life::Terminating
+            && self.options.accepted.contains(&record.id)
             && node.is_some_and(|node| node.state.is_leaving())
             && waited <= limits.terminate.0
         {

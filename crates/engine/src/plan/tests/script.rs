@@ -17,6 +17,7 @@
 //! member PROVIDER BALANCER ID HEALTH
 //! brake PERCENT                                    in the configuration
 //! option replace-failed | option removal=PERCENT
+//! accepted ID                                      this run has asked for its deletion
 //! remove all | remove ID...
 //! ```
 //! A node without an age is an hour old, in its state for a minute, and its provider shows it
@@ -166,6 +167,9 @@ impl World {
             }
             ["brake", percent] => self.fleet.safety.max_removal_percent = percent.parse().unwrap(),
             ["option", "replace-failed"] => self.options.replace_failed = true,
+            ["accepted", id] => {
+                self.options.accepted.insert(id.parse().unwrap());
+            }
             ["option", removal] => {
                 let percent = removal.strip_prefix("removal=").unwrap();
                 self.options.max_removal_percent = Some(percent.parse().unwrap());

@@ -181,10 +181,25 @@ fn a_provider_that_is_at_work_on_a_removal_is_not_asked_again_before_its_time_is
         node sim/east/n1 web terminating deleting for=1m
         node sim/east/n2 web terminating for=1m
         node sim/east/n3 web terminating deleting for=11m
+        accepted sim/east/n1
+        accepted sim/east/n2
+        accepted sim/east/n3
     ";
     assert_snapshot!(plan_of(script), @r"
     delete sim/east/n2: its removal has begun: of what happened before
     delete sim/east/n3: it is terminating for more than 10m
+    ");
+}
+
+#[test]
+fn a_removal_that_another_run_began_is_asked_for_again_at_once() {
+    let script = "
+        provider sim east
+        pool web 0
+        node sim/east/n1 web terminating deleting for=1s
+    ";
+    assert_snapshot!(plan_of(script), @r"
+    delete sim/east/n1: its removal has begun: of what happened before
     ");
 }
 
