@@ -206,6 +206,10 @@ struct Inner {
 // === impl Error ===
 
 impl Error {
+    /// The context under which a capacity error names zones that do have capacity, joined by `, `:
+    /// a hint that may be wrong, and decays.
+    pub const ZONES: &'static str = "zones-with-capacity";
+
     /// Makes an error. The effect starts as [`Effect::None`], except for timeouts and unexpected
     /// answers, where nobody can know.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {

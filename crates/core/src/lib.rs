@@ -34,7 +34,7 @@ mod remote;
 mod secret;
 mod spec;
 
-pub use ability::{Balancers, Catalog, Dns, Groups, Interruptions, Quotas};
+pub use ability::{Balancers, Catalog, Dns, Groups, Interruptions, Quotas, Requests};
 pub use claim::{Claim, ClaimId, ClaimState};
 pub use clock::Clock;
 pub use duration::{Span, parse_duration};

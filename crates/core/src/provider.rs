@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Balancers, Catalog, CreateRequest, Created, Dns, Groups, Interruptions, ListRequest, Listing,
-    Node, NodeId, Quotas, Result,
+    Node, NodeId, Quotas, Requests, Result,
 };
 
 /// A source of machines: one account of one cloud, or this machine, or a simulation.
@@ -76,6 +76,8 @@ pub trait Provider: Debug + Send + Sync {
     fn interruptions(&self) -> Option<&dyn Interruptions>;
     /// How much the account may have.
     fn quotas(&self) -> Option<&dyn Quotas>;
+    /// Create requests: whether one would be taken, and giving one up.
+    fn requests(&self) -> Option<&dyn Requests>;
 }
 
 /// What is known about a provider without asking it.

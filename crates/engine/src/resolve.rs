@@ -28,7 +28,6 @@ impl Engine {
         let provider = self.provider(claim.provider())?;
         let wanted = *purpose == Purpose::Converge && self.fleet.pools.contains_key(&claim.pool);
         if !wanted {
-            self.settle(&*provider).await;
             return self.resolve_by_listing(lease, claim, &*provider).await;
         }
         if provider.info().idempotency == Idempotency::LabelThenList {
@@ -60,7 +59,6 @@ impl Engine {
             // changed). That says nothing about the first time.
             Err(error) => {
                 self.uncertain(claim, &error);
-                self.settle(&*provider).await;
                 self.resolve_by_listing(lease, claim, &*provider).await
             }
         }
@@ -84,6 +82,14 @@ impl Engine {
         claim: &Claim,
         provider: &dyn Provider,
     ) -> Result<Option<usize>> {
+        // Where something else makes the machines, some may still be on their way.
+        if let Some(requests) = provider.requests()
+            && let Err(error) = requests.give_up(&claim.request).await
+        {
+            self.uncertain(claim, &error);
+            return Ok(None);
+        }
+        self.settle(provider).await;
         let request = ListRequest {
             regions: Some(vec![claim.region().to_owned()]),
             labels: Labels::from([(keys::CLAIM.into(), claim.token().to_string())]),

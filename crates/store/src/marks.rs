@@ -86,6 +86,26 @@ impl Store {
             .collect()
     }
 
+    /// Forgets the mark that covers exactly this offer's zone, type and market, if there is one:
+    /// the cloud has just said that it has capacity there.
+    pub async fn lift_mark(&self, offer: &Offer) -> Result<()> {
+        let mut transaction = self.loose().await?;
+        transaction
+            .run(
+                sqlx::query(
+                    "DELETE FROM marks WHERE provider = $1 AND region = $2 AND zone = $3 \
+                     AND instance_type = $4 AND market = $5",
+                )
+                .bind(offer.provider.as_str())
+                .bind(offer.region.as_str())
+                .bind(offer.zone.as_deref().unwrap_or(""))
+                .bind(offer.instance_type.as_str())
+                .bind(offer.market.as_str()),
+            )
+            .await?;
+        transaction.commit().await
+    }
+
     /// Forgets all marks; says how many there were, spent ones included.
     pub async fn clear_marks(&self) -> Result<u64> {
         let mut transaction = self.loose().await?;

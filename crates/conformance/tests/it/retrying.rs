@@ -8,7 +8,7 @@ use fleetwright_conformance::{Fault, ScriptEnd, Subject};
 use fleetwright_core::{
     Balancers, Catalog, Checked, CreateRequest, Created, Deletion, Dns, Error, Groups, Idempotency,
     Interruptions, Kind, ListRequest, Listing, Node, NodeId, NodeSpec, Provider, ProviderInfo,
-    Quotas, Remedy, Result,
+    Quotas, Remedy, Requests, Result,
 };
 use futures::future::BoxFuture;
 
@@ -100,6 +100,10 @@ impl Provider for Retrying {
 
     fn quotas(&self) -> Option<&dyn Quotas> {
         self.0.quotas()
+    }
+
+    fn requests(&self) -> Option<&dyn Requests> {
+        self.0.requests()
     }
 }
 

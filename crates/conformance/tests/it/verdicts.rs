@@ -9,7 +9,7 @@ use fleetwright_conformance::{Ability, CASES, Case, Subject, Verdict, Waiver, ru
 use fleetwright_core::{
     Balancers, Catalog, Checked, CreateRequest, Created, Deletion, Dns, Groups, Idempotency,
     Interruptions, ListRequest, Listing, Node, NodeId, NodeSpec, Provider, ProviderInfo, Quotas,
-    Result,
+    Requests, Result,
 };
 
 use crate::memory::{Flaw, MemorySubject};
@@ -65,6 +65,10 @@ impl Provider for Core {
     }
 
     fn quotas(&self) -> Option<&dyn Quotas> {
+        None
+    }
+
+    fn requests(&self) -> Option<&dyn Requests> {
         None
     }
 }

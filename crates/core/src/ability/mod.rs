@@ -6,6 +6,7 @@ mod dns;
 mod groups;
 mod interruptions;
 mod quotas;
+mod requests;
 
 pub use balancers::{Balancer, Balancers, Member, MemberHealth};
 pub use catalog::{Catalog, Offering};
@@ -13,3 +14,4 @@ pub use dns::{Dns, DnsRecord, RecordKind};
 pub use groups::{Group, GroupMember, GroupSpec, Groups};
 pub use interruptions::{Interruption, InterruptionKind, Interruptions};
 pub use quotas::{Quota, Quotas};
+pub use requests::Requests;

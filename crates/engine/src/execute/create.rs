@@ -142,6 +142,31 @@ impl Engine {
         Ok((made, errors))
     }
 
+    /// Asks the provider of an offer whether it would take a request for a machine of a pool,
+    /// without making one. `Ok(false)`: this provider cannot be asked.
+    ///
+    /// # Errors
+    /// What the request would be refused with; `Config` if there is no such pool.
+    pub async fn preflight(&self, pool: &str, offer: &Offer) -> Result<bool> {
+        let provider = self.provider(&offer.provider)?;
+        let Some(requests) = provider.requests() else {
+            return Ok(false);
+        };
+        let wanted = self
+            .fleet
+            .pools
+            .get(pool)
+            .ok_or_else(|| Error::new(Kind::Config, format!("there is no pool `{pool}`")))?;
+        let spec = self.fleet.node_spec(pool, wanted, self.store.journal());
+        let wish = Wish {
+            pool,
+            spec: &spec,
+            reason: "preflight",
+        };
+        let claim = self.new_claim(&wish, 1, offer, 1);
+        requests.preflight(&claim.request).await.map(|()| true)
+    }
+
     /// One call: claim, ask, close the claim.
     async fn attempt(
         &self,
@@ -238,6 +263,15 @@ impl Engine {
             error: error.report(),
         };
         if capacity {
+            // Zones that the cloud names in the same breath have some, whatever we believed.
+            for zone in &named_zones(error) {
+                self.store
+                    .lift_mark(&Offer {
+                        zone: Some(zone.clone()),
+                        ..offer.clone()
+                    })
+                    .await?;
+            }
             self.store.put_mark(&mark).await?;
             self.recorder.note(EventKind::CapacityMarked {
                 place: offer.label(),
@@ -247,6 +281,16 @@ impl Engine {
         }
         Ok(mark)
     }
+}
+
+/// The zones that a refusal names as having capacity: see [`Error::ZONES`].
+fn named_zones(error: &Error) -> Vec<String> {
+    error
+        .context()
+        .filter(|(name, _)| *name == Error::ZONES)
+        .flat_map(|(_, zones)| zones.split(", "))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// `count` in parts of at most `batch`.

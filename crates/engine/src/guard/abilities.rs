@@ -9,8 +9,8 @@ use fleetwright_core::ability::{
     RecordKind,
 };
 use fleetwright_core::{
-    Balancers, Catalog, Dns, Error, Groups, InstanceType, Interruptions, Kind, NodeId, Operation,
-    Provider, Quotas, Result, Token,
+    Balancers, Catalog, CreateRequest, Dns, Error, Groups, InstanceType, Interruptions, Kind,
+    NodeId, Operation, Provider, Quotas, Requests, Result, Token,
 };
 
 use super::{Ask, Guard};
@@ -54,6 +54,10 @@ impl Abilities {
 
     pub(crate) fn quotas(&self) -> Option<&dyn Quotas> {
         self.inner.quotas().map(|_| self as &dyn Quotas)
+    }
+
+    pub(crate) fn requests(&self) -> Option<&dyn Requests> {
+        self.inner.requests().map(|_| self as &dyn Requests)
     }
 }
 
@@ -216,5 +220,26 @@ impl Quotas for Abilities {
     async fn quotas(&self) -> Result<Vec<Quota>> {
         let inner = self.inner.quotas().ok_or_else(|| vanished("quotas"))?;
         self.guard.call(CATALOG, |_| inner.quotas()).await
+    }
+}
+
+#[async_trait]
+impl Requests for Abilities {
+    async fn preflight(&self, request: &CreateRequest) -> Result<()> {
+        let inner = self.inner.requests().ok_or_else(|| vanished("requests"))?;
+        self.guard
+            .call(Ask::at(Operation::Check, &request.spec.region), |_| {
+                inner.preflight(request)
+            })
+            .await
+    }
+
+    async fn give_up(&self, request: &CreateRequest) -> Result<()> {
+        let inner = self.inner.requests().ok_or_else(|| vanished("requests"))?;
+        self.guard
+            .call(Ask::at(Operation::Change, &request.spec.region), |_| {
+                inner.give_up(request)
+            })
+            .await
     }
 }

@@ -19,7 +19,7 @@ use async_trait::async_trait;
 use fleetwright_core::{
     Balancers, Catalog, Checked, Clock, CreateRequest, Created, Deletion, Dns, Effect, Error,
     EventKind, Groups, Idempotency, Interruptions, Kind, ListRequest, Listing, Node, NodeId,
-    Operation, Provider, ProviderInfo, Quotas, Remedy, Result,
+    Operation, Provider, ProviderInfo, Quotas, Remedy, Requests, Result,
 };
 use tokio::sync::Semaphore;
 
@@ -205,6 +205,10 @@ impl Provider for Guarded {
     fn quotas(&self) -> Option<&dyn Quotas> {
         self.abilities.quotas()
     }
+
+    fn requests(&self) -> Option<&dyn Requests> {
+        self.abilities.requests()
+    }
 }
 
 // === impl Ask ===
@@ -230,7 +234,8 @@ impl<'a> Ask<'a> {
         Self {
             operation: Operation::Create,
             region: Some(&request.spec.region),
-            machines: request.count,
+            // A replay's machines were paid for when the request was first sent.
+            machines: if request.replay { 0 } else { request.count },
         }
     }
 }

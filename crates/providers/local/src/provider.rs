@@ -9,7 +9,7 @@ use fleetwright_core::ability::Quota;
 use fleetwright_core::{
     Balancers, Catalog, Checked, Clock, CreateRequest, Created, Deletion, Dns, Effect, Error, Gap,
     Groups, Idempotency, Interruptions, Kind, ListRequest, Listing, Node, NodeId, NodeState,
-    Provider, ProviderInfo, Quotas, Result,
+    Provider, ProviderInfo, Quotas, Requests, Result,
 };
 use tokio::sync::Mutex;
 
@@ -295,6 +295,10 @@ impl Provider for LocalProvider {
 
     fn quotas(&self) -> Option<&dyn Quotas> {
         Some(self)
+    }
+
+    fn requests(&self) -> Option<&dyn Requests> {
+        None
     }
 }
 

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use fleetwright_core::{
     Balancers, Catalog, Checked, Clock, CreateRequest, Created, Deletion, Dns, Groups,
     Interruptions, ListRequest, Listing, Node, NodeId, Operation, Provider, ProviderInfo, Quotas,
-    Result,
+    Requests, Result,
 };
 
 use crate::config::{SimConfig, SimRegion, SimType};
@@ -224,5 +224,9 @@ impl Provider for SimProvider {
 
     fn quotas(&self) -> Option<&dyn Quotas> {
         Some(self)
+    }
+
+    fn requests(&self) -> Option<&dyn Requests> {
+        None
     }
 }

@@ -85,3 +85,20 @@ fn a_mark_covers_what_it_names_and_any_where_it_names_nothing() {
         "the provider may find another zone"
     );
 }
+
+#[tokio::test]
+async fn a_zone_that_has_capacity_again_loses_its_own_mark_and_no_other() {
+    let scratch = Scratch::new();
+    let store = scratch.open().await;
+    for zone in ["a", "b"] {
+        let mut mark = mark(60, "sold out");
+        mark.zone = Some(zone.into());
+        store.put_mark(&mark).await.unwrap();
+    }
+    let mut lifted = offer();
+    lifted.zone = Some("a".into());
+    store.lift_mark(&lifted).await.unwrap();
+    let left = store.marks(at(0)).await.unwrap();
+    let zones: Vec<_> = left.iter().map(|mark| mark.zone.as_deref()).collect();
+    assert_eq!(zones, [Some("b")]);
+}

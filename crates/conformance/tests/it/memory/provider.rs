@@ -10,7 +10,7 @@ use fleetwright_conformance::Point;
 use fleetwright_core::{
     ApiLimit, Balancers, Catalog, Checked, CreateRequest, Created, Deletion, Dns, Error, Gap,
     Groups, Idempotency, Interruptions, Kind, LimitUnit, ListRequest, Listing, Node, NodeId,
-    NodeSpec, NodeState, Operation, Provider, ProviderInfo, Quotas, Result,
+    NodeSpec, NodeState, Operation, Provider, ProviderInfo, Quotas, Requests, Result,
 };
 use tokio::time::{Instant, sleep};
 
@@ -479,6 +479,10 @@ impl Provider for Memory {
 
     fn quotas(&self) -> Option<&dyn Quotas> {
         Some(self)
+    }
+
+    fn requests(&self) -> Option<&dyn Requests> {
+        None
     }
 }
 

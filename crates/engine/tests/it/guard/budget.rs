@@ -148,3 +148,26 @@ async fn machines_of_a_call_that_was_refused_as_too_fast_are_not_paid_for_twice(
     assert_eq!(operations(&stage), [Create, Create]);
     store.close().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn machines_of_a_replay_were_paid_for_when_the_request_was_first_sent() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("journal.db"))
+        .await
+        .unwrap();
+    let mut limits = shared_bucket(1, 1);
+    limits[0].unit = LimitUnit::Machines;
+    let setting = Setting {
+        store: Some(store.clone()),
+        limits,
+        ..Setting::default()
+    };
+    let stage = Stage::with(setting, []);
+    // The bucket holds one machine and gains another after a minute.
+    let mut request = request();
+    stage.guarded.create(&request).await.unwrap();
+    request.replay = true;
+    let again = tokio::time::timeout(SECOND * 10, stage.guarded.create(&request)).await;
+    again.expect("a replay does not wait").unwrap();
+    store.close().await;
+}

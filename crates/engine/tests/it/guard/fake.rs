@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use fleetwright_core::{
     ApiLimit, Balancers, Catalog, Checked, ClaimId, Clock, CreateRequest, Created, Deletion, Dns,
     Error, Groups, Idempotency, Interruptions, Kind, Labels, LimitUnit, ListRequest, Listing,
-    Market, Node, NodeId, NodeSpec, Operation, Provider, ProviderInfo, Quotas, Result, Token,
-    fingerprint,
+    Market, Node, NodeId, NodeSpec, Operation, Provider, ProviderInfo, Quotas, Requests, Result,
+    Token, fingerprint,
 };
 use fleetwright_engine::{Guarded, Policy, SystemClock};
 use fleetwright_sim::TokioClock;
@@ -241,6 +241,10 @@ impl Provider for Fake {
     }
 
     fn quotas(&self) -> Option<&dyn Quotas> {
+        None
+    }
+
+    fn requests(&self) -> Option<&dyn Requests> {
         None
     }
 }

@@ -8,7 +8,7 @@ use fleetwright_conformance::{Fault, Point, Subject};
 use fleetwright_core::{
     Balancers, Catalog, Checked, CreateRequest, Created, Deletion, Dns, Error, Groups,
     Interruptions, Kind, ListRequest, Listing, Market, Node, NodeId, NodeSpec, NodeState,
-    Operation, Provider, ProviderInfo, Quotas, Result, keys,
+    Operation, Provider, ProviderInfo, Quotas, Requests, Result, keys,
 };
 use serde_json::Value;
 
@@ -91,6 +91,10 @@ impl Provider for Forgetful {
 
     fn quotas(&self) -> Option<&dyn Quotas> {
         self.provider.quotas()
+    }
+
+    fn requests(&self) -> Option<&dyn Requests> {
+        self.provider.requests()
     }
 }
 
