@@ -1,8 +1,8 @@
 //! The programs of the workspace that chores ask: the command, and the examples that print pages.
 //!
-//! They are built in one call that selects the whole workspace and, by `--examples`, the
-//! dependencies of tests too. So cargo sees the same features as in `cargo clippy --all-targets`
-//! and `cargo nextest run --workspace`, and compiles no library twice.
+//! They are built in one call that selects the whole workspace, every provider and, by
+//! `--examples`, the dependencies of tests too. So cargo sees the same features as in the `cargo clippy` of `.ci/run`
+//! and in the tests, and compiles no library twice.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,19 @@ use std::path::{Path, PathBuf};
 use fleetwright_core::{Error, Kind, Result};
 use serde_json::Value;
 
-use crate::workspace::{Workspace, output};
+use crate::workspace::{EVERYTHING, Workspace, output};
+
+/// Package and target of the programs that most benchmarks measure.
+pub(crate) const OURS: &[[&str; 2]] = &[
+    ["--package=fleetwright-cli", "--bin=fleetwright"],
+    ["--package=fleetwright-engine", "--example=measure"],
+];
+
+/// The same for the benchmark of AWS. They need the SDK, which takes long to build.
+pub(crate) const AWS: &[[&str; 2]] = &[
+    ["--package=fleetwright-aws", "--example=measure_aws"],
+    ["--package=fleetwright-aws-fake", "--example=bench_fake"],
+];
 
 /// Where the built programs are.
 #[derive(Debug)]
@@ -19,23 +31,19 @@ pub(crate) struct Programs(BTreeMap<String, PathBuf>);
 impl Programs {
     /// Builds the command and the examples.
     pub(crate) fn build(workspace: &Workspace) -> Result<Self> {
-        let messages = output(&mut workspace.cargo([
-            "build",
-            "--workspace",
+        let mut command = workspace.cargo(["build"]);
+        command.args(EVERYTHING).args([
             "--bin=fleetwright",
             "--examples",
             "--message-format=json-render-diagnostics",
-        ]))?;
-        Ok(Self(executables(&messages)))
+        ]);
+        Ok(Self(executables(&output(&mut command)?)))
     }
 
     /// Builds what is measured, as users build it: each with its own features only.
-    pub(crate) fn build_release(workspace: &Workspace) -> Result<Self> {
+    pub(crate) fn build_release(workspace: &Workspace, wanted: &[[&str; 2]]) -> Result<Self> {
         let mut all = BTreeMap::new();
-        for selected in [
-            ["--package=fleetwright-cli", "--bin=fleetwright"],
-            ["--package=fleetwright-engine", "--example=measure"],
-        ] {
+        for selected in wanted {
             let mut command = workspace.cargo(["build", "--release"]);
             command
                 .args(selected)
@@ -43,6 +51,12 @@ impl Programs {
             all.extend(executables(&output(&mut command)?));
         }
         Ok(Self(all))
+    }
+
+    /// These programs, and instead of those that are in both, the others.
+    pub(crate) fn replaced_by(mut self, others: Self) -> Self {
+        self.0.extend(others.0);
+        self
     }
 
     /// The program of that name.

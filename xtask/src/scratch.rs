@@ -1,4 +1,4 @@
-//! An empty folder under `target/`, in which a chore runs the command as a user would.
+//! An empty folder under the target folder, in which a chore runs the command as a user would.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -17,9 +17,9 @@ pub(crate) struct Scratch {
 }
 
 impl Scratch {
-    /// Makes `target/xtask/<name>`, empty.
+    /// Makes `xtask/<name>` in the target folder, empty.
     pub(crate) fn new(workspace: &Workspace, programs: &Programs, name: &str) -> Result<Self> {
-        let folder = workspace.root.join("target/xtask").join(name);
+        let folder = workspace.target.join("xtask").join(name);
         match std::fs::remove_dir_all(&folder) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(failed(&folder, e)),
             _ => {}

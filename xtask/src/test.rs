@@ -7,15 +7,16 @@ use fleetwright_core::{Error, Kind, Result};
 
 use crate::guides;
 use crate::peers::{self, Ensured, Peer};
-use crate::workspace::{Workspace, output};
+use crate::workspace::{ALL_PROVIDERS, EVERYTHING, Workspace, output};
 
 /// Runs everything. Ends with failure if any part failed, after all parts have run.
 pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
-    let peers = peers::ensure_all();
+    let peers = peers::ensure_all(workspace);
     let mut parts = vec![part(&peers, suite(workspace, args))?];
     // Filters are those of the suite; documentation tests know others.
     if args.is_empty() {
-        let docs = workspace.cargo(["test", "--doc", "--workspace", "--no-fail-fast"]);
+        let mut docs = workspace.cargo(["test", "--doc", "--no-fail-fast"]);
+        docs.args(EVERYTHING);
         parts.push(part(&peers, docs)?);
         parts.push(walk(workspace)?);
     }
@@ -44,17 +45,20 @@ fn suite(workspace: &Workspace, args: &[String]) -> Command {
 }
 
 /// How the suite is started. Naming a crate narrows what is built, too: `--workspace` would win.
+/// The command is always tested with every provider.
 fn words(has_nextest: bool, args: &[String]) -> Vec<&'static str> {
     let mut words = if has_nextest {
         vec!["nextest", "run", "--no-fail-fast"]
     } else {
         vec!["test", "--tests", "--no-fail-fast"]
     };
-    if !args
+    let names_crates = args
         .iter()
-        .any(|arg| arg.starts_with("-p") || arg.starts_with("--package"))
-    {
-        words.push("--workspace");
+        .any(|arg| arg.starts_with("-p") || arg.starts_with("--package"));
+    if !names_crates {
+        words.extend(EVERYTHING);
+    } else if args.iter().any(|arg| arg.ends_with("fleetwright-cli")) {
+        words.push(ALL_PROVIDERS);
     }
     words
 }
@@ -149,6 +153,17 @@ mod tests {
         assert!(words(true, &filter(&["a_test"])).contains(&"--workspace"));
         assert!(!words(false, &filter(&["-p", "xtask"])).contains(&"--workspace"));
         assert!(!words(true, &filter(&["--package=xtask"])).contains(&"--workspace"));
+        assert!(!words(true, &filter(&["-p", "xtask"])).contains(&ALL_PROVIDERS));
+        for named in [
+            &["-p", "fleetwright-cli"][..],
+            &["-pfleetwright-cli"],
+            &["kill"],
+        ] {
+            assert!(
+                words(true, &filter(named)).contains(&ALL_PROVIDERS),
+                "{named:?}"
+            );
+        }
     }
 
     #[test]
@@ -161,12 +176,14 @@ mod tests {
             Ensured {
                 name: "openssh",
                 peer: Peer::Ready { env: vec![] },
+                _server: None,
             },
             Ensured {
                 name: "other",
                 peer: Peer::Skipped {
                     why: "no apt".into(),
                 },
+                _server: None,
             },
         ];
         let text = summary(&parts, &peers, false);

@@ -7,11 +7,20 @@ use std::process::{Command, Stdio};
 use fleetwright_core::{Error, Kind, Result};
 use serde_json::Value;
 
+/// Selects every crate and every provider. All chores and `.ci/run` select the same, so that
+/// cargo compiles nothing twice.
+pub(crate) const EVERYTHING: [&str; 2] = ["--workspace", ALL_PROVIDERS];
+
+/// Gives the command every provider, also those that take long to build.
+pub(crate) const ALL_PROVIDERS: &str = "--features=fleetwright-cli/full";
+
 /// The checkout that this program belongs to.
 #[derive(Debug)]
 pub(crate) struct Workspace {
     /// Its top folder.
     pub(crate) root: PathBuf,
+    /// Where cargo puts what it builds, and chores what they need.
+    pub(crate) target: PathBuf,
     /// Its crates, with the dependencies that they declare.
     pub(crate) packages: Vec<Package>,
 }
@@ -52,7 +61,12 @@ impl Workspace {
         let metadata = serde_json::from_str(&output(command.current_dir(&root))?)
             .map_err(|e| unexpected("`cargo metadata` is not JSON").with_source(e))?;
         let packages = packages(&metadata, &root)?;
-        Ok(Self { root, packages })
+        let target = text(&metadata, "target_directory")?.into();
+        Ok(Self {
+            root,
+            target,
+            packages,
+        })
     }
 
     /// The text of a file, by its path from the top folder.
@@ -143,14 +157,16 @@ fn unexpected(message: impl Into<String>) -> Error {
     Error::new(Kind::Unexpected, message)
 }
 
+/// A text in `cargo metadata`.
+fn text(value: &Value, key: &str) -> Result<String> {
+    value[key]
+        .as_str()
+        .map(str::to_owned)
+        .ok_or_else(|| unexpected(format!("`cargo metadata` has no `{key}`")))
+}
+
 /// Picks what the rules look at out of `cargo metadata`.
 fn packages(metadata: &Value, root: &Path) -> Result<Vec<Package>> {
-    let text = |value: &Value, key: &str| {
-        value[key]
-            .as_str()
-            .map(str::to_owned)
-            .ok_or_else(|| unexpected(format!("`cargo metadata` has no `{key}`")))
-    };
     let list = |value: &Value, key: &str| {
         value[key]
             .as_array()

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fleetwright_core::{Clock, Provider, Result};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use toml::de::ValueDeserializer;
 
 use crate::config::ProviderEntry;
@@ -53,6 +53,13 @@ pub trait ProviderConfig: Debug + Send + Sync {
     /// `Config`.
     fn check(&self) -> Result<()>;
 
+    /// Checks the `options` of a pool that may be made here. If the message begins with a key in
+    /// backticks, the reader is shown that key.
+    ///
+    /// # Errors
+    /// `Config` or `Invalid`.
+    fn check_options(&self, options: &Map<String, Value>) -> Result<()>;
+
     /// Replaces each path by what `absolute` makes of it.
     fn resolve_paths(&mut self, absolute: &dyn Fn(&Path) -> PathBuf);
 
@@ -85,6 +92,12 @@ pub struct NodeProgram {
 
 /// Every kind that exists, compiled in or not, in alphabetical order.
 pub const KINDS: &[ProviderKind] = &[
+    ProviderKind {
+        kind: "aws",
+        about: "EC2 instances, fleets and Auto Scaling groups, with balancers, DNS and notices.",
+        feature: "aws",
+        code: AWS,
+    },
     ProviderKind {
         kind: "local",
         about: "Processes on this machine, each with its own SSH server. Needs no account.",
@@ -119,6 +132,33 @@ pub fn build_all(
         .collect()
 }
 
+// === aws ===
+
+#[cfg(not(feature = "aws"))]
+const AWS: Option<ProviderCode> = None;
+#[cfg(feature = "aws")]
+const AWS: Option<ProviderCode> = Some(code::<fleetwright_aws::AwsConfig>());
+
+#[cfg(feature = "aws")]
+impl ProviderConfig for fleetwright_aws::AwsConfig {
+    fn check(&self) -> Result<()> {
+        // The inherent method, not this one.
+        Self::check(self)
+    }
+
+    fn resolve_paths(&mut self, _absolute: &dyn Fn(&Path) -> PathBuf) {}
+
+    fn check_options(&self, options: &Map<String, Value>) -> Result<()> {
+        fleetwright_aws::AwsOptions::read(options).map(drop)
+    }
+
+    fn build(&self, name: &str, context: &BuildContext) -> Result<Arc<dyn Provider>> {
+        let clock = Arc::clone(&context.clock);
+        let provider = fleetwright_aws::AwsProvider::new(name, self.clone(), clock)?;
+        Ok(Arc::new(provider))
+    }
+}
+
 // === local ===
 
 #[cfg(not(feature = "local"))]
@@ -137,6 +177,10 @@ impl ProviderConfig for fleetwright_local::LocalConfig {
         if let Some(root) = &mut self.root {
             *root = absolute(root);
         }
+    }
+
+    fn check_options(&self, options: &Map<String, Value>) -> Result<()> {
+        no_options("local", options)
     }
 
     fn build(&self, name: &str, context: &BuildContext) -> Result<Arc<dyn Provider>> {
@@ -174,6 +218,10 @@ impl ProviderConfig for fleetwright_sim::SimConfig {
         }
     }
 
+    fn check_options(&self, options: &Map<String, Value>) -> Result<()> {
+        no_options("sim", options)
+    }
+
     fn build(&self, name: &str, context: &BuildContext) -> Result<Arc<dyn Provider>> {
         let provider = fleetwright_sim::SimProvider::new(
             name,
@@ -187,7 +235,19 @@ impl ProviderConfig for fleetwright_sim::SimConfig {
 
 // === what all kinds share ===
 
+/// For kinds that have no options.
 #[cfg(any(feature = "local", feature = "sim"))]
+fn no_options(kind: &str, options: &Map<String, Value>) -> Result<()> {
+    match options.keys().next() {
+        None => Ok(()),
+        Some(key) => Err(fleetwright_core::Error::new(
+            fleetwright_core::Kind::Config,
+            format!("`{key}` is no option of the provider kind `{kind}`, which has none"),
+        )),
+    }
+}
+
+#[cfg(any(feature = "aws", feature = "local", feature = "sim"))]
 const fn code<C>() -> ProviderCode
 where
     C: ProviderConfig + serde::de::DeserializeOwned + schemars::JsonSchema + 'static,

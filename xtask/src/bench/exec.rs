@@ -25,7 +25,7 @@ candidates = [{ provider = "local", type = "small" }]
 "#;
 
 pub(super) fn measure(workspace: &Workspace, programs: &Programs, runs: usize) -> Result<Section> {
-    let folder = workspace.root.join("target/xtask").join(FOLDER);
+    let folder = workspace.target.join("xtask").join(FOLDER);
     remove_leftovers(programs, &folder)?;
     let scratch = Scratch::new(workspace, programs, FOLDER)?;
     scratch.write("fleetwright.toml", FLEET)?;

@@ -5,14 +5,20 @@
 //! | `start` | how much processor time a command takes that has little to do |
 //! | `engine` | planning, memory and a whole `up`, by the engine's example `measure` |
 //! | `exec` | commands on nodes, against OpenSSH's client |
+//! | `aws`, `killed` | AWS, against boto3 on the same server |
+//! | `canned`, `fake` | the servers for that |
 //! | `process` | how processor time is counted |
 //! | `page` | docs/reference/benchmarks.md |
 //!
 //! Whatever is compared is measured in one run, in turns. Not part of CI: other machines, and
 //! neighbors on the same one, give other numbers.
 
+mod aws;
+mod canned;
 mod engine;
 mod exec;
+mod fake;
+mod killed;
 mod page;
 mod process;
 mod start;
@@ -22,7 +28,8 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use fleetwright_core::{Error, Kind, Result};
 
-use crate::programs::Programs;
+use crate::peers::moto;
+use crate::programs::{AWS, OURS, Programs};
 use crate::workspace::Workspace;
 
 /// What is measured and how.
@@ -52,6 +59,8 @@ enum Name {
     Memory,
     /// A command on many nodes, against OpenSSH.
     Exec,
+    /// Listing, creating and being killed on AWS, against boto3. Builds the SDK, which takes long.
+    Aws,
 }
 
 /// A benchmark's part of the report.
@@ -109,23 +118,29 @@ impl Goal {
 
 /// Measures, prints, and fails if a goal is missed.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> {
+    let mut names = Name::value_variants().to_vec();
+    names.retain(|name| options.only.is_empty() || options.only.contains(name));
     println!("building the release");
-    let programs = Programs::build_release(workspace)?;
+    // Whoever wants only AWS need not wait for the others.
+    let ours = if names == [Name::Aws] { &[] } else { OURS };
+    let programs = Programs::build_release(workspace, ours)?;
     let quick = options.quick;
+    let runs = |quickly, thoroughly| if quick { quickly } else { thoroughly };
     let mut sections = Vec::new();
-    for name in Name::value_variants() {
-        if !options.only.is_empty() && !options.only.contains(name) {
-            continue;
-        }
-        let section = match name {
-            Name::Start => start::measure(workspace, &programs, if quick { 10 } else { 50 }),
-            Name::Plan => engine::plan(workspace, &programs),
-            Name::Up => engine::up(workspace, &programs, if quick { 1 } else { 5 }),
-            Name::Memory => engine::memory(workspace, &programs),
-            Name::Exec => exec::measure(workspace, &programs, if quick { 2 } else { 7 }),
-        }?;
+    // Shown as they come: some take minutes.
+    let mut add = |section: Section| {
         print(&section);
         sections.push(section);
+    };
+    for name in names {
+        match name {
+            Name::Start => add(start::measure(workspace, &programs, runs(10, 50))?),
+            Name::Plan => add(engine::plan(workspace, &programs)?),
+            Name::Up => add(engine::up(workspace, &programs, runs(1, 5))?),
+            Name::Memory => add(engine::memory(workspace, &programs)?),
+            Name::Exec => add(exec::measure(workspace, &programs, runs(2, 7))?),
+            Name::Aws => against_boto3(workspace, runs(2, 7), &mut add)?,
+        }
     }
     let goals = || sections.iter().flat_map(|s| &s.rows).flat_map(|r| &r.goal);
     let (all, met) = (
@@ -145,6 +160,23 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> 
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// The sections on AWS. The command is the one that tests use: it has every provider.
+fn against_boto3(workspace: &Workspace, runs: usize, add: &mut dyn FnMut(Section)) -> Result<()> {
+    let python = moto::python(workspace).map_err(|why| {
+        Error::new(
+            Kind::NotFound,
+            "there is no Python with boto3 to compare with",
+        )
+        .with_source(why)
+    })?;
+    let released = Programs::build_release(workspace, AWS)?;
+    let programs = Programs::build(workspace)?.replaced_by(released);
+    add(aws::list(workspace, &programs, &python, runs)?);
+    add(aws::create(workspace, &programs, &python, runs)?);
+    add(killed::measure(workspace, &programs, &python)?);
+    Ok(())
 }
 
 fn print(section: &Section) {

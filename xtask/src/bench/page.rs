@@ -48,7 +48,7 @@ pub(super) fn text(machine: &Machine, sections: &[Section]) -> String {
     let mut page = String::from(
         "# Benchmarks\n\n\
          What was promised, measured. Written by `cargo xtask bench --write`; run \
-         `cargo xtask bench` to get the numbers of your machine (Linux, with the OpenSSH client; \
+         `cargo xtask bench` to get the numbers of your machine (Linux, with the OpenSSH client and Python; \
          some minutes, most of them for the release build), `cargo xtask bench --quick exec` for \
          one of them with fewer repetitions. It ends with status 1 if a goal is missed. What is \
          compared is measured in one run, in turns. Not part of CI: other machines, and neighbors \

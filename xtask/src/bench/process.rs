@@ -23,18 +23,21 @@ pub(super) struct Cost {
 /// # Errors
 /// As [`output`].
 pub(super) fn cost(command: &mut Command) -> Result<Cost> {
-    let before = children()?;
-    let started = std::time::Instant::now();
-    output(command)?;
-    let wall = started.elapsed().as_secs_f64() * 1e3;
-    Ok(Cost {
-        cpu: children()? - before,
-        wall,
-    })
+    cost_and_output(command).map(|(cost, _)| cost)
 }
 
-/// Processor time of all children that have ended, in milliseconds. This process has one thread,
-/// so between two looks only the child ended that was waited for.
+/// The same, with what it wrote to standard output.
+pub(super) fn cost_and_output(command: &mut Command) -> Result<(Cost, String)> {
+    let before = children()?;
+    let started = std::time::Instant::now();
+    let text = output(command)?;
+    let wall = started.elapsed().as_secs_f64() * 1e3;
+    let cpu = children()? - before;
+    Ok((Cost { cpu, wall }, text))
+}
+
+/// Processor time of all children that have ended, in milliseconds. No other
+/// thread starts any, so between two looks only the child ended that was waited for.
 fn children() -> Result<f64> {
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN).map_err(|e| {
         Error::new(

@@ -8,9 +8,14 @@
 //!  ensure() ──► Ready { env }    handed to the test run
 //!          └──► Skipped { why }  counted and shown at the end
 //! ```
+//! A peer that is a server runs as long as its `Ensured` is held.
 
 mod apt;
+pub(crate) mod moto;
 mod openssh;
+mod python;
+
+use crate::workspace::Workspace;
 
 /// What came of looking for a peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,13 +39,23 @@ pub(crate) struct Ensured {
     pub(crate) name: &'static str,
     /// What came of it.
     pub(crate) peer: Peer,
+    /// The server that was started for it, if it is one.
+    pub(crate) _server: Option<moto::Server>,
 }
 
 /// Looks for every peer, one after the other: they share the package manager.
-pub(crate) fn ensure_all() -> Vec<Ensured> {
+pub(crate) fn ensure_all(workspace: &Workspace) -> Vec<Ensured> {
     let mut apt = apt::Apt::default();
-    vec![Ensured {
+    let openssh = Ensured {
         name: "openssh (sshd and ssh)",
         peer: openssh::ensure(&mut apt),
-    }]
+        _server: None,
+    };
+    let (peer, server) = moto::ensure(workspace);
+    let moto = Ensured {
+        name: "moto (and boto3)",
+        peer,
+        _server: server,
+    };
+    vec![openssh, moto]
 }

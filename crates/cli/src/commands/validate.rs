@@ -67,7 +67,8 @@ pub(super) async fn run(out: Out, global: &Global, args: &Validate) -> Result<Ex
     Ok(exit)
 }
 
-/// Asks each provider whether it answers, and looks for an offer for each pool.
+/// Asks each provider whether it answers, looks for an offer for each pool, and asks whether the
+/// best one would be taken where the provider can tell.
 async fn ask(context: &Context) -> Result<Vec<Finding>> {
     let engine = context.engine().await?;
     let mut findings = Vec::new();
@@ -94,6 +95,17 @@ async fn ask(context: &Context) -> Result<Vec<Finding>> {
                 subject: format!("pool `{name}`"),
                 problem: format!("no offer meets it: {}", why.join("; ")),
                 error: None,
+            });
+        }
+        // The first is the one that would be asked for.
+        if let Some(offer) = selection.offers.first()
+            && let Err(error) = engine.preflight(name, offer).await
+        {
+            let report = error.report();
+            findings.push(Finding {
+                subject: format!("pool `{name}`"),
+                problem: format!("{} would be refused: {report}", offer.label()),
+                error: Some(report),
             });
         }
     }

@@ -16,6 +16,7 @@ pub(crate) const FLEET: &str = "test";
 /// A directory with a configuration and a state directory.
 pub(crate) struct Bed {
     directory: TempDir,
+    environment: Vec<(&'static str, String)>,
 }
 
 /// What a command printed and how it ended.
@@ -30,7 +31,16 @@ impl Bed {
     pub(crate) fn new(config: &str) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory can be made");
         std::fs::write(directory.path().join("fleetwright.toml"), config).expect("it is writable");
-        Self { directory }
+        Self {
+            directory,
+            environment: Vec::new(),
+        }
+    }
+
+    /// A variable that the program gets besides.
+    pub(crate) fn with(mut self, name: &'static str, value: &str) -> Self {
+        self.environment.push((name, value.to_owned()));
+        self
     }
 
     /// A simulated cloud with one pool, or as many as `pools` says.
@@ -68,6 +78,7 @@ impl Bed {
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", self.directory.path())
             .env("FLEETWRIGHT_STATE_DIR", self.path("state"))
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null());
         command
     }

@@ -21,10 +21,10 @@ const LOCAL_ROUNDS: usize = 30;
 const WORKERS: usize = 3;
 
 /// SplitMix64: a few lines instead of a dependency, and the same everywhere.
-struct Dice(u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
-    fn roll(&mut self, below: u64) -> u64 {
+    pub(crate) fn roll(&mut self, below: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -46,7 +46,7 @@ fn first_seed() -> u64 {
 
 /// Starts the program and kills it after `delay`, unless it has ended by then. Says whether it was
 /// killed.
-fn start_and_kill(bed: &Bed, arguments: &[&str], delay: Duration) -> bool {
+pub(crate) fn start_and_kill(bed: &Bed, arguments: &[&str], delay: Duration) -> bool {
     let mut child = bed
         .command(arguments)
         .stdout(Stdio::null())
@@ -107,15 +107,25 @@ fn pools(web: u32, batch: u32) -> String {
 
 /// What a round did, for the counts that are printed.
 #[derive(Default)]
-struct Tally {
+pub(crate) struct Tally {
     kills: AtomicUsize,
     after_the_end: AtomicUsize,
     found_open_claims: AtomicUsize,
 }
 
 impl Tally {
+    /// Counts a process that was to be killed, and whether it still ran.
+    pub(crate) fn count(&self, killed: bool) {
+        let counter = if killed {
+            &self.kills
+        } else {
+            &self.after_the_end
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Whether the kills left a claim without an answer: these rounds are the ones that matter.
-    fn count_open_claims(&self, bed: &Bed) {
+    pub(crate) fn count_open_claims(&self, bed: &Bed) {
         let open = bed.run(&["audit", "--json"]).stdout.contains("\"attempt\"");
         self.found_open_claims
             .fetch_add(usize::from(open), Ordering::Relaxed);
@@ -135,12 +145,7 @@ fn sim_round(seed: u64, tally: &Tally) {
             _ => &["up", "--yes", "--quiet"],
         };
         let delay = Duration::from_micros(dice.roll(280_000));
-        let counter = if start_and_kill(&bed, arguments, delay) {
-            &tally.kills
-        } else {
-            &tally.after_the_end
-        };
-        counter.fetch_add(1, Ordering::Relaxed);
+        tally.count(start_and_kill(&bed, arguments, delay));
     }
     tally.count_open_claims(&bed);
 
@@ -189,12 +194,7 @@ fn local_round(seed: u64, tally: &Tally) {
             _ => &["up", "--yes", "--quiet"],
         };
         let delay = Duration::from_micros(dice.roll(110_000));
-        let counter = if start_and_kill(&bed, arguments, delay) {
-            &tally.kills
-        } else {
-            &tally.after_the_end
-        };
-        counter.fetch_add(1, Ordering::Relaxed);
+        tally.count(start_and_kill(&bed, arguments, delay));
     }
     tally.count_open_claims(&bed);
     let up = bed.run(&["up", "--yes", "--timeout", "60s"]);
@@ -228,14 +228,19 @@ fn local_round(seed: u64, tally: &Tally) {
     );
 }
 
-fn run_rounds(name: &str, rounds: usize, round: impl Fn(u64, &Tally) + Sync) {
+pub(crate) fn run_rounds(
+    name: &str,
+    rounds: usize,
+    workers: usize,
+    round: impl Fn(u64, &Tally) + Sync,
+) {
     let rounds = setting("FLEETWRIGHT_KILL_ROUNDS").map_or(rounds, |rounds| {
         usize::try_from(rounds).expect("a sensible number of rounds")
     });
     let (first, started) = (first_seed(), Instant::now());
     let (next, tally) = (AtomicUsize::new(0), Tally::default());
     std::thread::scope(|scope| {
-        for _ in 0..WORKERS {
+        for _ in 0..workers {
             scope.spawn(|| {
                 loop {
                     let at = next.fetch_add(1, Ordering::Relaxed);
@@ -264,10 +269,10 @@ fn run_rounds(name: &str, rounds: usize, round: impl Fn(u64, &Tally) + Sync) {
 
 #[test]
 fn a_kill_at_any_instant_leaves_no_orphan_and_no_duplicate_in_a_cloud() {
-    run_rounds("kill test on sim", SIM_ROUNDS, sim_round);
+    run_rounds("kill test on sim", SIM_ROUNDS, WORKERS, sim_round);
 }
 
 #[test]
 fn a_kill_at_any_instant_leaves_no_orphan_and_no_duplicate_on_this_machine() {
-    run_rounds("kill test on local", LOCAL_ROUNDS, local_round);
+    run_rounds("kill test on local", LOCAL_ROUNDS, WORKERS, local_round);
 }

@@ -6,6 +6,8 @@
 )]
 
 mod adopt;
+#[cfg(feature = "aws")]
+mod aws;
 mod bad_config;
 mod bad_state;
 mod bed;

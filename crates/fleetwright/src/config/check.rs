@@ -293,6 +293,23 @@ pub(crate) fn against_providers(
                 .with_hint("let a short script fetch the rest"),
             );
         }
+        for provider in &used {
+            let Some(entry) = config.providers.get(&provider.info().name) else {
+                continue;
+            };
+            if let Err(error) = entry.config.check_options(&pool.options) {
+                let named = error.to_string();
+                let below = named
+                    .split('`')
+                    .nth(1)
+                    .filter(|word| pool.options.contains_key(*word));
+                let options = join(&key, "options");
+                report(
+                    below.map_or_else(|| options.clone(), |word| join(&options, word)),
+                    Problem::from_error(&error),
+                );
+            }
+        }
         let without = used.iter().find(|p| p.balancers().is_none());
         if let (Some(balancer), Some(provider)) = (&pool.balancer, without) {
             report(
