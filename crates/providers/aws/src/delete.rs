@@ -267,7 +267,7 @@ impl AwsProvider {
     }
 
     /// Terminates instances; says of each whether EC2 knows it.
-    async fn terminate(
+    pub(crate) async fn terminate(
         &self,
         api: &RegionApi,
         mut ids: Vec<String>,

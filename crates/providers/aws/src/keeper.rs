@@ -317,12 +317,19 @@ impl AwsProvider {
         match answer.map_err(|error| at.error(error)) {
             // The answer is empty, so whatever came in its place looks like a success.
             Ok(_) => match self.describe_group(api, group).await? {
-                Some(group) if group.status().is_none() => Err(at.lacking("effect")),
-                _ => Ok(()),
+                Some(group) if group.status().is_none() => return Err(at.lacking("effect")),
+                _ => {}
             },
-            Err(error) if is_no_such_group(&error) => Ok(()),
-            Err(error) => Err(error),
+            Err(error) if is_no_such_group(&error) => {}
+            Err(error) => return Err(error),
         }
+        // They go with their group; whoever was protected in it goes for certain.
+        let members: Vec<String> = known
+            .instances()
+            .iter()
+            .filter_map(|member| member.instance_id().map(str::to_owned))
+            .collect();
+        self.terminate(api, members).await.map(drop)
     }
 }
 
