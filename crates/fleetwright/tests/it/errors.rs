@@ -46,7 +46,7 @@ refusals! {
     an_unknown_key_in_a_provider: "[providers.here]\nkind = 'local'\nmax_node = 3\n";
     an_unknown_key_deep_in_a_provider:
         "[providers.c]\nkind = 'sim'\n[[providers.c.regions]]\nname = 'a'\nzone = ['a']\n";
-    an_unknown_kind_lists_the_known_ones: "[providers.here]\nkind = 'aws'\n";
+    an_unknown_kind_lists_the_known_ones: "[providers.here]\nkind = 'gcp'\n";
     an_unknown_kind_gets_a_suggestion: "[providers.here]\nkind = 'locl'\n";
     a_missing_kind: "[providers.here]\nmax_nodes = 3\n";
     a_kind_that_is_no_string: "[providers.here]\nkind = 3\n";

@@ -149,7 +149,7 @@ async fn machines_of_a_call_that_was_refused_as_too_fast_are_not_paid_for_twice(
     store.close().await;
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn machines_of_a_replay_were_paid_for_when_the_request_was_first_sent() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&folder.path().join("journal.db"))
