@@ -250,7 +250,7 @@ fn detached_instances_live_on() {
 #[test]
 fn a_group_is_deleted_when_it_is_empty_or_by_force() {
     let bed = Bed::new();
-    let delay = Duration::from_millis(1_000);
+    let delay = Duration::from_secs(1);
     bed.fake.configure(|config| config.async_delay = delay);
     bed.create(["0", "2", "3"]);
     let early = bed.call("DeleteAutoScalingGroup", &[]).refusal();
