@@ -40,7 +40,7 @@ pub use clock::Clock;
 pub use duration::{Span, parse_duration};
 pub use error::{Effect, Error, ErrorReport, Kind, Remedy, Result, Scope};
 pub use event::{Event, EventKind};
-pub use filter::Filter;
+pub use filter::{Filter, Term};
 pub use hash::{Fingerprint, fingerprint};
 pub use id::{NodeId, check_name};
 pub use label::{Labels, keys};

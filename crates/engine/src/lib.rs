@@ -13,6 +13,7 @@
 mod audit;
 mod clock;
 mod converge;
+mod discover;
 mod engine;
 mod execute;
 mod fleet;

@@ -167,6 +167,8 @@ pub(crate) fn elapsed(since: Timestamp, now: Timestamp) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use fleetwright_core::{Addresses, Labels, Market};
 
     use super::*;
@@ -210,6 +212,7 @@ mod tests {
             created_at: None,
             price: None,
             message: None,
+            metadata: BTreeMap::new(),
         }
     }
 

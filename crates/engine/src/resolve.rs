@@ -94,6 +94,7 @@ impl Engine {
             regions: Some(vec![claim.region().to_owned()]),
             labels: Labels::from([(keys::CLAIM.into(), claim.token().to_string())]),
             foreign: false,
+            ..ListRequest::default()
         };
         let listing = match provider.list(&request).await {
             Ok(listing) => listing,

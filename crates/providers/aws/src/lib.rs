@@ -24,6 +24,7 @@ mod keeper;
 mod launch;
 mod list;
 mod memory;
+mod narrow;
 mod node;
 mod options;
 mod prices;

@@ -273,6 +273,14 @@ impl Memory {
             .collect();
         let wanted = |node: &Node| {
             (request.foreign || node.is_managed() || flaw == Some(Flaw::ShowsForeignNodes))
+                && request.filter.terms().iter().all(|term| {
+                    let exact = flaw != Some(Flaw::TakesPatternsForWords);
+                    match node.property(term.key()) {
+                        Some(value) if exact => term.matches(value),
+                        Some(value) => term.patterns().iter().any(|word| word == value),
+                        None => true,
+                    }
+                })
                 && (flaw == Some(Flaw::IgnoresLabelFilters)
                     || request
                         .labels

@@ -258,6 +258,7 @@ impl World {
             created_at: Some(self.ago(more, "age=", "1h")),
             price: None,
             message: None,
+            metadata: BTreeMap::new(),
         }
     }
 
