@@ -15,6 +15,7 @@
 pub mod ability;
 mod claim;
 mod clock;
+mod cloud_init;
 mod duration;
 mod error;
 mod event;
@@ -37,6 +38,7 @@ mod spec;
 pub use ability::{Balancers, Catalog, Dns, Groups, Interruptions, Quotas, Requests};
 pub use claim::{Claim, ClaimId, ClaimState};
 pub use clock::Clock;
+pub use cloud_init::{CLOUD_INIT_RESERVE, cloud_init};
 pub use duration::{Span, parse_duration};
 pub use error::{Effect, Error, ErrorReport, Kind, Remedy, Result, Scope};
 pub use event::{Event, EventKind};
@@ -56,4 +58,4 @@ pub use provider::{
 pub use record::{Life, NodeRecord};
 pub use remote::{Command, Exit, NoOutput, Output, OutputSink, Remote, Stream};
 pub use secret::Secret;
-pub use spec::{CreateRequest, Created, Market, NodeSpec, Token};
+pub use spec::{CreateRequest, Created, HostKey, HostKeys, Market, NodeSpec, Token};

@@ -104,6 +104,9 @@ pub struct ProviderInfo {
     pub reports_boot: bool,
     /// Whether its nodes can be logged in to over SSH.
     pub has_ssh: bool,
+    /// Whether `CreateRequest::host_key` reaches its nodes, so that their first login can be
+    /// trusted. `false` where host keys are learned otherwise, or not at all.
+    pub plants_host_keys: bool,
     /// The documented rate limits; answers correct them.
     pub limits: Vec<ApiLimit>,
 }

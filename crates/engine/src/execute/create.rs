@@ -236,6 +236,7 @@ impl Engine {
                 spec,
                 token,
                 replay: false,
+                host_key: None,
             },
             state: ClaimState::Open,
             made_at: now,

@@ -34,7 +34,6 @@ mod recent;
 mod remembered;
 mod requests;
 mod subnet;
-mod user_data;
 
 pub use api::{ACTIONS, StaticCredentials};
 pub use config::{AddressKind, AwsConfig, PriceSource};

@@ -50,7 +50,7 @@ pub(crate) fn node(
     let access = match (&state, login_address(config.address, &addresses)) {
         (NodeState::Pending | NodeState::Running, Some(host)) if config.ssh => Some(Access {
             host: host.to_string(),
-            port: 22,
+            port: config.ssh_port,
             user: config.ssh_user.clone(),
             host_keys: Vec::new(),
         }),

@@ -84,6 +84,7 @@ impl LocalProvider {
                 user_data_limit: user_data::LIMIT,
                 reports_boot: true,
                 has_ssh: true,
+                plants_host_keys: false,
                 limits: Vec::new(),
             },
             root: Root::new(root),

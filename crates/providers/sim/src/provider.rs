@@ -55,6 +55,7 @@ impl SimProvider {
             user_data_limit: config.user_data_limit,
             reports_boot: config.reports_boot,
             has_ssh: false,
+            plants_host_keys: false,
             limits: config.api_limits.clone(),
         };
         Ok(Self {

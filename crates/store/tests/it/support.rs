@@ -79,6 +79,7 @@ pub(crate) fn claim(id: ClaimId, attempt: u32, micros: i64) -> Claim {
         spec,
         token: Token::from_stored(""),
         replay: false,
+        host_key: None,
     };
     request.token = Token::new(id, attempt, &request.parameters());
     Claim {

@@ -64,6 +64,7 @@ impl Memory {
                 user_data_limit: 1_000,
                 reports_boot: true,
                 has_ssh: false,
+                plants_host_keys: false,
                 limits: vec![bucket; buckets],
             },
             key: KEY.to_owned(),

@@ -341,6 +341,7 @@ impl World {
                 spec,
                 token: token(number),
                 replay: false,
+                host_key: None,
             },
             state: ClaimState::Open,
             made_at: self.observation.at - Duration::from_mins(5),
@@ -362,6 +363,7 @@ fn info(name: &str, regions: &[&str]) -> ProviderInfo {
         user_data_limit: 1024,
         reports_boot: true,
         has_ssh: true,
+        plants_host_keys: false,
         limits: Vec::new(),
     }
 }

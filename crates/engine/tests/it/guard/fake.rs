@@ -102,6 +102,7 @@ impl Stage {
             user_data_limit: 1024,
             reports_boot: true,
             has_ssh: false,
+            plants_host_keys: false,
             limits: setting.limits,
         };
         let script = Arc::new(Mutex::new(Script::default()));
@@ -277,6 +278,7 @@ pub(super) fn request() -> CreateRequest {
         token: Token::new(ClaimId::new(), 1, &fingerprint(&spec)),
         spec,
         replay: false,
+        host_key: None,
     }
 }
 

@@ -436,6 +436,7 @@ async fn a_live_run_is_practised_on_the_fake_and_leaves_nothing() {
             spec,
             token,
             replay: false,
+            host_key: None,
         };
         let made = killed.provider().create(&request).await.unwrap();
         assert_eq!(made.nodes.len(), 2);
