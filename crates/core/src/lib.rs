@@ -55,5 +55,5 @@ pub use provider::{
 };
 pub use record::{Life, NodeRecord};
 pub use remote::{Command, Exit, NoOutput, Output, OutputSink, Remote, Stream};
-pub use secret::Secret;
+pub use secret::{Secret, SecretRef, SecretSource};
 pub use spec::{CreateRequest, Created, Market, NodeSpec, Token};
