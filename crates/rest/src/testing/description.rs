@@ -547,4 +547,40 @@ mod tests {
             }
         }
     }
+
+    /// Whatever stands beside the checkout can be judged by: each of its schemas is one.
+    #[test]
+    fn every_schema_of_the_official_descriptions_can_judge() {
+        for path in [
+            "digitalocean/openapi.trimmed.json",
+            "hetzner/openapi.json",
+            "lambda/openapi-1.8.3.json",
+            "linode/openapi-4.151.1.trimmed.json",
+        ] {
+            let Some(description) = Description::find(path) else {
+                continue;
+            };
+            let mut wrong = Vec::new();
+            let paths = description.root["paths"].as_object().unwrap();
+            for (template, item) in paths {
+                for (method, operation) in item.as_object().unwrap() {
+                    let body = resolve(&description.root, &operation["requestBody"]);
+                    let schema = &body["content"]["application/json"]["schema"];
+                    let place = format!("{method} {template} request");
+                    description.validator(&place, schema, Way::Request, &mut wrong);
+                    for (status, response) in
+                        operation["responses"].as_object().into_iter().flatten()
+                    {
+                        let response = resolve(&description.root, response);
+                        let schema = &response["content"]["application/json"]["schema"];
+                        let place = format!("{method} {template} {status}");
+                        description.validator(&place, schema, Way::Reply, &mut wrong);
+                    }
+                }
+            }
+            assert!(wrong.is_empty(), "{path}: {wrong:#?}");
+            let judges = description.validators.lock().unwrap().len();
+            assert!(judges > 40, "{path} has only {judges} judges");
+        }
+    }
 }

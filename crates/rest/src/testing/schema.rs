@@ -87,6 +87,13 @@ impl Translation<'_> {
             }
         }
         exclusive(fields, &mut out);
+        if let Some(pattern) = fields
+            .get("pattern")
+            .and_then(Value::as_str)
+            .and_then(pattern)
+        {
+            out.insert("pattern".to_owned(), pattern.into());
+        }
         for key in ["items", "not", "additionalProperties", "propertyNames"] {
             if let Some(inner) = fields.get(key) {
                 out.insert(key.to_owned(), self.schema(inner, Form::Closed));
@@ -197,7 +204,6 @@ const KEPT: &[&str] = &[
     "type",
     "enum",
     "const",
-    "pattern",
     "minLength",
     "maxLength",
     "minimum",
@@ -209,6 +215,19 @@ const KEPT: &[&str] = &[
     "minProperties",
     "maxProperties",
 ];
+
+/// A pattern as JSON Schema has it. Descriptions also hold those of other dialects; what cannot be
+/// read in any way is left out.
+fn pattern(text: &str) -> Option<String> {
+    let anchored = text
+        .replace("\\A", "^")
+        .replace("\\Z", "$")
+        .replace("\\z", "$");
+    let dashed = anchored.replace("-_]", "_-]");
+    [text.to_owned(), anchored, dashed]
+        .into_iter()
+        .find(|pattern| jsonschema::validator_for(&json!({ "pattern": pattern })).is_ok())
+}
 
 /// In 3.0 a flag beside `minimum`; in 3.1 a number of its own.
 fn exclusive(fields: &Map<String, Value>, out: &mut Map<String, Value>) {
