@@ -13,6 +13,7 @@
 //! *a listing says whether it is complete*.
 
 pub mod ability;
+mod account;
 mod claim;
 mod clock;
 mod duration;
@@ -33,8 +34,10 @@ mod record;
 mod remote;
 mod secret;
 mod spec;
+mod user_data;
 
 pub use ability::{Balancers, Catalog, Dns, Groups, Interruptions, Quotas, Requests};
+pub use account::{AccountConfig, AccountContext};
 pub use claim::{Claim, ClaimId, ClaimState};
 pub use clock::Clock;
 pub use duration::{Span, parse_duration};
@@ -57,3 +60,4 @@ pub use record::{Life, NodeRecord};
 pub use remote::{Command, Exit, NoOutput, Output, OutputSink, Remote, Stream};
 pub use secret::{Secret, SecretRef, SecretSource};
 pub use spec::{CreateRequest, Created, Market, NodeSpec, Token};
+pub use user_data::user_data_with_keys;

@@ -123,7 +123,10 @@ impl Client {
     /// `Unknown` if it was sent and the answer is missing; what the table says after a refusal.
     /// Each error has the contexts `call` and, if there was an answer, `status` and `request-id`.
     pub async fn send(&self, call: Call) -> Result<Answer> {
-        self.send_to(self.address(&call), call).await
+        match self.address(&call) {
+            Ok(target) => self.send_to(target, call).await,
+            Err(error) => Err(unsent(&call, error)),
+        }
     }
 
     /// Sends a call to an address that an answer gave, such as that of the next page.
@@ -271,7 +274,17 @@ impl Client {
         Ok(request)
     }
 
-    fn address(&self, call: &Call) -> Url {
+    /// Where a call goes.
+    ///
+    /// # Errors
+    /// `Invalid` if a segment is empty, `.` or `..`: the call would go to another path, such as
+    /// that of a whole collection.
+    fn address(&self, call: &Call) -> Result<Url> {
+        let odd = |part: &&String| matches!(part.as_str(), "" | "." | "..");
+        if let Some(part) = call.segments.iter().find(odd) {
+            let message = format!("`{part}` is not the id of anything");
+            return Err(Error::new(Kind::Invalid, message));
+        }
         let mut target = self.inner.base.clone();
         if let Ok(mut path) = target.path_segments_mut() {
             path.pop_if_empty().extend(&call.segments);
@@ -281,7 +294,7 @@ impl Client {
                 .query_pairs_mut()
                 .extend_pairs(call.query.iter().map(|(name, value)| (name, value)));
         }
-        target
+        Ok(target)
     }
 
     fn context(

@@ -4,7 +4,7 @@
 //! of the pool's own part, as one MIME document; no key pair is made in the account.
 //! <https://cloudinit.readthedocs.io/en/latest/explanation/format/mime-multipart-archive.html>
 
-use fleetwright_core::{Error, Kind, Result};
+use fleetwright_core::{Error, Kind, Result, user_data_with_keys};
 
 /// Longest user data, in bytes before base64: "User data is limited to 16 KB, in raw form, before
 /// it is base64-encoded." <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/user-data.html>
@@ -12,9 +12,6 @@ const MOST: usize = 16 * 1024;
 
 /// What the pool may use of it; the rest is for keys and the MIME frame.
 pub(crate) const LIMIT: usize = MOST - 2 * 1024;
-
-/// Separates the parts. User data that holds this line is refused.
-const BOUNDARY: &str = "==fleetwright==";
 
 /// The document to send, before base64; `None` if there is nothing to say.
 ///
@@ -26,11 +23,8 @@ pub(crate) fn document(user_data: Option<&str>, keys: &[String]) -> Result<Optio
     {
         return Err(too_long(text.len(), LIMIT));
     }
-    let document = match (user_data, keys) {
-        (None, []) => return Ok(None),
-        (Some(text), []) => text.to_owned(),
-        (None, keys) => cloud_config(keys),
-        (Some(text), keys) => multipart(text, keys)?,
+    let Some(document) = user_data_with_keys(user_data, keys)? else {
+        return Ok(None);
     };
     if document.len() > MOST {
         return Err(too_long(document.len(), MOST).with_hint(format!(
@@ -39,52 +33,6 @@ pub(crate) fn document(user_data: Option<&str>, keys: &[String]) -> Result<Optio
         )));
     }
     Ok(Some(document))
-}
-
-fn cloud_config(keys: &[String]) -> String {
-    let mut text = String::from("#cloud-config\nssh_authorized_keys:\n");
-    for key in keys {
-        // JSON's strings are YAML's, too.
-        text.push_str("  - ");
-        text.push_str(&serde_json::Value::from(key.trim()).to_string());
-        text.push('\n');
-    }
-    text
-}
-
-fn multipart(text: &str, keys: &[String]) -> Result<String> {
-    let kind = if text.starts_with("#!") {
-        "text/x-shellscript"
-    } else if text.starts_with("#cloud-config") {
-        "text/cloud-config"
-    } else {
-        return Err(Error::new(
-            Kind::Invalid,
-            "user data must begin with `#!` or `#cloud-config`",
-        ));
-    };
-    if text.contains(BOUNDARY) {
-        return Err(Error::new(
-            Kind::Invalid,
-            format!("user data must not hold `{BOUNDARY}`"),
-        ));
-    }
-    // Lists of both documents are joined, so that keys of the pool's own document stay.
-    let merge = "merge_how: 'list(append)+dict(recurse_array)+str()'\n";
-    let keys = cloud_config(keys);
-    let mut document = format!(
-        "Content-Type: multipart/mixed; boundary=\"{BOUNDARY}\"\nMIME-Version: 1.0\n\n\
-         --{BOUNDARY}\nContent-Type: text/cloud-config\n\n{keys}{merge}\n\
-         --{BOUNDARY}\nContent-Type: {kind}\n\n"
-    );
-    document.push_str(text);
-    if !text.ends_with('\n') {
-        document.push('\n');
-    }
-    document.push_str("--");
-    document.push_str(BOUNDARY);
-    document.push_str("--\n");
-    Ok(document)
 }
 
 fn too_long(length: usize, limit: usize) -> Error {
