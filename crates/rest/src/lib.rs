@@ -45,6 +45,7 @@
 mod answer;
 mod call;
 mod client;
+mod create;
 mod credential;
 mod limits;
 mod page;
@@ -56,6 +57,7 @@ mod tls;
 pub use answer::Answer;
 pub use call::{Call, Method};
 pub use client::{Client, Settings};
+pub use create::{create_missing, made_before};
 pub use credential::Credential;
 pub use page::{Next, Page, Pages, Place};
 pub use refusal::{Classify, Refusal};
