@@ -13,6 +13,7 @@
 //! *a listing says whether it is complete*.
 
 pub mod ability;
+mod account;
 mod claim;
 mod clock;
 mod cloud_init;
@@ -36,6 +37,7 @@ mod secret;
 mod spec;
 
 pub use ability::{Balancers, Catalog, Dns, Groups, Interruptions, Quotas, Requests};
+pub use account::{AccountConfig, AccountContext};
 pub use claim::{Claim, ClaimId, ClaimState};
 pub use clock::Clock;
 pub use cloud_init::{CLOUD_INIT_RESERVE, cloud_init};
@@ -57,5 +59,5 @@ pub use provider::{
 };
 pub use record::{Life, NodeRecord};
 pub use remote::{Command, Exit, NoOutput, Output, OutputSink, Remote, Stream};
-pub use secret::Secret;
+pub use secret::{Secret, SecretRef, SecretSource};
 pub use spec::{CreateRequest, Created, HostKey, HostKeys, Market, NodeSpec, Token};
