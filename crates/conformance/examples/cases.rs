@@ -4,7 +4,7 @@
 
 use fleetwright_conformance::{Ability, CASES};
 
-const ABILITIES: [Ability; 7] = [
+const ABILITIES: [Ability; 8] = [
     Ability::Core,
     Ability::Catalog,
     Ability::Groups,
@@ -12,6 +12,7 @@ const ABILITIES: [Ability; 7] = [
     Ability::Dns,
     Ability::Interruptions,
     Ability::Quotas,
+    Ability::Requests,
 ];
 
 fn main() {

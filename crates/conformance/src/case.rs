@@ -45,6 +45,8 @@ pub enum Ability {
     Interruptions,
     /// `Provider::quotas`.
     Quotas,
+    /// `Provider::requests`.
+    Requests,
 }
 
 impl Ability {
@@ -58,6 +60,7 @@ impl Ability {
             Self::Dns => provider.dns().is_some(),
             Self::Interruptions => provider.interruptions().is_some(),
             Self::Quotas => provider.quotas().is_some(),
+            Self::Requests => provider.requests().is_some(),
         }
     }
 
@@ -71,6 +74,7 @@ impl Ability {
             Self::Dns => "dns",
             Self::Interruptions => "interruptions",
             Self::Quotas => "quotas",
+            Self::Requests => "requests",
         }
     }
 }
@@ -237,6 +241,13 @@ macro_rules! for_each_case {
             }
             errors Quotas {
                 errors_of_quotas_keep_their_kind: "every kind of error at quotas",
+            }
+            requests Requests {
+                a_preflight_makes_nothing: "`preflight` of what would succeed succeeds, without effect",
+                a_preflight_refuses_what_create_would: "an unknown type is `Invalid` beforehand, too",
+                what_was_never_sent_can_be_given_up: "`give_up` is idempotent and needs nothing to be there",
+                machines_outlive_the_request_that_made_them: "`give_up` removes no machine",
+                nothing_comes_of_a_request_given_up: "after `give_up` no machine appears, those there are listed",
             }
         }
     };

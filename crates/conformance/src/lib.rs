@@ -73,6 +73,7 @@ mod interruptions;
 mod lifecycle;
 mod list;
 mod replay;
+mod requests;
 
 pub use case::{Ability, CASES, Case};
 pub(crate) use run::Run;

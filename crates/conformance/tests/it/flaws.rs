@@ -580,6 +580,31 @@ const CAUGHT: &[Row] = &[
         NATIVE,
         &["an_id_is_bound_to_its_region"],
     ),
+    (
+        Flaw::AsksByMakingANode,
+        NATIVE,
+        &["a_preflight_makes_nothing"],
+    ),
+    (
+        Flaw::AsksNothing,
+        NATIVE,
+        &["a_preflight_refuses_what_create_would"],
+    ),
+    (
+        Flaw::RefusesToGiveUpNothing,
+        NATIVE,
+        &["what_was_never_sent_can_be_given_up"],
+    ),
+    (
+        Flaw::RemovesWhatIsGivenUp,
+        NATIVE,
+        &["machines_outlive_the_request_that_made_them"],
+    ),
+    (
+        Flaw::GoesOnAfterGivingUp,
+        NATIVE,
+        &["nothing_comes_of_a_request_given_up"],
+    ),
 ];
 
 #[tokio::test(start_paused = true)]

@@ -9,8 +9,9 @@ use fleetwright_core::ability::{
     RecordKind,
 };
 use fleetwright_core::{
-    Availability, Balancers, Catalog, Currency, Dns, Error, HourlyPrice, InstanceType,
-    Interruptions, Kind, Market, NodeId, NodeState, Operation, Quotas, Result,
+    Availability, Balancers, Catalog, CreateRequest, Currency, Dns, Error, HourlyPrice,
+    InstanceType, Interruptions, Kind, Market, NodeId, NodeState, Operation, Quotas, Requests,
+    Result, keys,
 };
 use tokio::time::{Instant, sleep};
 
@@ -280,5 +281,54 @@ impl Interruptions for Memory {
                 .collect(),
             _ => world.notices.clone(),
         })
+    }
+}
+
+#[async_trait]
+impl Requests for Memory {
+    async fn preflight(&self, request: &CreateRequest) -> Result<()> {
+        self.call(Operation::Create).await?;
+        let flaw = self.world().flaw;
+        if flaw == Some(Flaw::AsksByMakingANode) {
+            let spec = &request.spec;
+            self.world().make(spec, spec.name.clone(), &spec.region)?;
+        }
+        if flaw == Some(Flaw::AsksNothing) {
+            return Ok(());
+        }
+        self.check_spec(&request.spec)
+    }
+
+    async fn give_up(&self, request: &CreateRequest) -> Result<()> {
+        self.call(Operation::Create).await?;
+        let mut world = self.world();
+        let made: Vec<NodeId> = world
+            .machines
+            .iter()
+            .filter(|machine| machine.node.label(keys::CLAIM) == Some(request.token.as_str()))
+            .map(|machine| machine.node.id.clone())
+            .collect();
+        match world.flaw {
+            Some(Flaw::RefusesToGiveUpNothing) if made.is_empty() => {
+                return Err(missing("request", request.token.as_str()));
+            }
+            Some(Flaw::RemovesWhatIsGivenUp) => {
+                made.iter().for_each(|id| world.start_removal(id));
+            }
+            Some(Flaw::GoesOnAfterGivingUp) => world.late = Some(request.spec.clone()),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+impl Memory {
+    /// What comes of a request although it was given up.
+    pub(crate) fn launch_late(&self) -> Result<()> {
+        let mut world = self.world();
+        if let Some(spec) = world.late.take() {
+            world.make(&spec, "late".to_owned(), &spec.region)?;
+        }
+        Ok(())
     }
 }

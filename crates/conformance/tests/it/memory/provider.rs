@@ -378,6 +378,7 @@ impl Provider for Memory {
             }
             return Err(error);
         }
+        self.launch_late()?;
         let (mut nodes, mut gaps) = (Vec::new(), Vec::new());
         let all: BTreeSet<String> = REGIONS.map(str::to_owned).into();
         let wanted = request
@@ -491,7 +492,7 @@ impl Provider for Memory {
     }
 
     fn requests(&self) -> Option<&dyn Requests> {
-        None
+        Some(self)
     }
 }
 

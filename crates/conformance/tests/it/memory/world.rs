@@ -99,6 +99,11 @@ pub(crate) enum Flaw {
     NeverBoots,
     BuysOnDemandInstead,
     IgnoresTheRegionOfIds,
+    AsksByMakingANode,
+    AsksNothing,
+    RefusesToGiveUpNothing,
+    RemovesWhatIsGivenUp,
+    GoesOnAfterGivingUp,
 }
 
 pub(crate) struct Machine {
@@ -135,6 +140,8 @@ pub(crate) struct World {
     pub(crate) notices: Vec<Interruption>,
     pub(crate) flaw: Option<Flaw>,
     pub(crate) serial: u32,
+    /// What is still launched although its request was given up.
+    pub(crate) late: Option<NodeSpec>,
 }
 
 impl Machine {
