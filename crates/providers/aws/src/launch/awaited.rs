@@ -7,11 +7,13 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use fleetwright_core::{Created, Effect, Error, Kind, Node, NodeId, Result, Scope};
+use aws_sdk_ec2::types::ActiveInstance;
+use fleetwright_core::{Created, Effect, Error, Kind, Market, Node, NodeId, Result, Scope};
 
 use super::Wish;
 use crate::api::RegionApi;
 use crate::delete::Membership;
+use crate::error::At;
 use crate::node;
 use crate::provider::AwsProvider;
 
@@ -21,7 +23,25 @@ pub(super) struct Member {
     pub(super) id: String,
     pub(super) instance_type: String,
     pub(super) zone: Option<String>,
-    pub(super) market: fleetwright_core::Market,
+    pub(super) market: Market,
+}
+
+impl Member {
+    /// An instance of a fleet or a Spot Fleet request.
+    pub(super) fn active(at: &At, from: &ActiveInstance) -> Result<Self> {
+        Ok(Self {
+            id: from
+                .instance_id()
+                .ok_or_else(|| at.lacking("instance id"))?
+                .to_owned(),
+            instance_type: from.instance_type().unwrap_or_default().to_owned(),
+            zone: None,
+            market: match from.spot_instance_request_id() {
+                Some(_) => Market::Spot,
+                None => Market::OnDemand,
+            },
+        })
+    }
 }
 
 /// Something of AWS's that makes machines and keeps their number.

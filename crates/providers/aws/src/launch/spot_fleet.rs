@@ -222,18 +222,7 @@ impl Keeper for SpotFleetKeeper<'_> {
                 .await
                 .map_err(|error| at.error(error))?;
             for active in page.active_instances() {
-                members.push(Member {
-                    id: active
-                        .instance_id()
-                        .ok_or_else(|| at.lacking("instance id"))?
-                        .to_owned(),
-                    instance_type: active.instance_type().unwrap_or_default().to_owned(),
-                    zone: None,
-                    market: match active.spot_instance_request_id() {
-                        Some(_) => Market::Spot,
-                        None => Market::OnDemand,
-                    },
-                });
+                members.push(Member::active(&at, active)?);
             }
             next = page
                 .next_token()
