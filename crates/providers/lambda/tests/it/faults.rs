@@ -148,7 +148,7 @@ async fn questions_that_met_a_fault_are_errors_and_never_empty_answers() {
         let words = format!("{trouble:?}");
         let strike = |path: &str| {
             fake.server()
-                .fault(Fault::new("GET", path, trouble.clone()))
+                .fault(Fault::new("GET", path, trouble.clone()));
         };
         let judge = |what: &str, error: fleetwright_core::Error| {
             let told = (error.kind(), error.effect());
