@@ -14,6 +14,8 @@ use crate::wire::{Collection, Item, Linode, NewLinode, Profile};
 /// Limits hold per operation, not per path.
 /// <https://techdocs.akamai.com/linode-api/reference/rate-limits>
 const CREATE: &str = "create";
+const INSTANCES: &str = "instances";
+const IMAGES: &str = "images";
 const COLLECTIONS: &str = "collections";
 const OTHERS: &str = "others";
 
@@ -130,7 +132,13 @@ impl Api {
     }
 
     fn collection(&self, path: &[&str], filter: Option<&Value>) -> Call {
-        let mut call = Call::get(path).family(COLLECTIONS);
+        let family = match path {
+            ["linode", "instances"] => INSTANCES,
+            // "Listing images has a dedicated rate limit of 20 requests per minute."
+            ["images"] => IMAGES,
+            _ => COLLECTIONS,
+        };
+        let mut call = Call::get(path).family(family);
         if !path.last().is_some_and(|last| SHORT.contains(last)) {
             call = call.query("page_size", self.page_size);
         }

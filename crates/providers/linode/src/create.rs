@@ -81,7 +81,8 @@ impl LinodeProvider {
             return Err(invalid(format!(
                 "{} machines in one call; 1 to {batch} are possible",
                 request.count
-            )));
+            ))
+            .with_hint("Linode makes 20 machines in 15 s: ask for the others afterwards"));
         }
         self.knows(&spec.region)?;
         if let Some(zone) = &spec.zone {
@@ -108,18 +109,10 @@ impl LinodeProvider {
     /// The machines that carry the token already.
     async fn made_before(&self, request: &CreateRequest) -> Result<Vec<Linode>> {
         let made = self.with_token(request.token.as_str()).await?;
-        let names: BTreeSet<String> = (0..request.count)
-            .map(|n| request.machine_name(n))
-            .collect();
-        for linode in &made {
-            let same = linode.instance_type.as_deref() == Some(&*request.spec.instance_type)
-                && linode.region == request.spec.region
-                && names.contains(&linode.label);
-            if !same {
-                return Err(used(linode));
-            }
+        match made.iter().find(|linode| !is_of(linode, request)) {
+            Some(other) => Err(used(other)),
+            None => Ok(made),
         }
-        Ok(made)
     }
 
     async fn with_token(&self, token: &str) -> Result<Vec<Linode>> {
@@ -165,8 +158,7 @@ impl LinodeProvider {
             .map_err(|error| error.with_effect(Effect::Unknown))?;
         match found.into_iter().find(|linode| linode.label == name) {
             Some(linode) if carries(&linode, request.token.as_str()) => {
-                let right = linode.instance_type.as_deref() == Some(&*request.spec.instance_type);
-                if right {
+                if is_of(&linode, request) {
                     Ok(linode)
                 } else {
                     Err(used(&linode))
@@ -188,6 +180,13 @@ fn carries(linode: &Linode, token: &str) -> bool {
         .get(keys::CLAIM)
         .map(String::as_str)
         == Some(token)
+}
+
+/// Whether a machine that carries the token is what the request says, as far as it shows.
+fn is_of(linode: &Linode, request: &CreateRequest) -> bool {
+    linode.instance_type.as_deref() == Some(&*request.spec.instance_type)
+        && linode.region == request.spec.region
+        && (0..request.count).any(|ordinal| request.machine_name(ordinal) == linode.label)
 }
 
 fn used(linode: &Linode) -> Error {

@@ -42,7 +42,8 @@ impl Requests for LinodeProvider {
             return Err(invalid(format!(
                 "image `{}` cannot be used yet: its status is `{status}`",
                 image.id
-            )));
+            ))
+            .with_hint("wait until it is `available`, or take another image"));
         }
         if spec.user_data.is_some() {
             // "Requires a compatible Region. You can determine compatible Regions by checking for
@@ -54,7 +55,8 @@ impl Requests for LinodeProvider {
                 if !has.iter().any(|capability| capability == needs) {
                     return Err(invalid(format!(
                         "{what} `{name}` does not run user data: it lacks `{needs}`"
-                    )));
+                    ))
+                    .with_hint(format!("take another {what}, or a pool without user data")));
                 }
             }
         }

@@ -275,11 +275,7 @@ impl World {
                     "transfer": { "in": null, "out": null, "total": null },
                 })
             });
-            return page(
-                asked,
-                all.collect(),
-                &["id", "label", "region", "ipv4", "tags"],
-            );
+            return page(asked, all.collect(), &["label", "region", "ipv4", "tags"]);
         }
         let [id, "configs", rest @ ..] = rest else {
             return Err(not_found());

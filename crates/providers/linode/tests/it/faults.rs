@@ -143,7 +143,17 @@ async fn a_request_that_arrives_after_its_replay_makes_no_second_machine() {
     let created = provider.create(&replay).await.unwrap();
     assert_eq!(created.nodes.len(), 1);
     tokio::time::sleep(Duration::from_secs(2)).await;
+    let late = fake
+        .server()
+        .exchanges()
+        .into_iter()
+        .find(|exchange| exchange.request.method() == "POST" && exchange.trouble.is_some());
+    let late = late
+        .expect("it has arrived")
+        .reply
+        .expect("it was answered");
     // Names are unique in an account, so the late one was refused.
+    assert_eq!(late.value()["errors"][0]["field"], "label");
     assert_eq!(fake.machines().len(), 1);
 }
 

@@ -3,7 +3,10 @@
 
 #![expect(clippy::unwrap_used, reason = "in tests a panic is a failure")]
 
+mod abilities;
+mod catalog;
 mod conformance;
+mod create;
 mod description;
 mod errors;
 mod faults;
