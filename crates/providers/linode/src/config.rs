@@ -36,6 +36,12 @@ pub struct LinodeConfig {
     /// Whether nodes can be logged in to over SSH from here. If not, a node is ready as soon as
     /// Linode says that it runs.
     pub ssh: bool,
+    /// Whether each new node gets its SSH host key from here, in its user data, so that the first
+    /// login can be trusted. Whatever runs on the node can read user data. Without it, and on images
+    /// without cloud-init, host keys must be in your own `known_hosts`.
+    pub plant_host_keys: bool,
+    /// TCP port of the nodes' SSH server.
+    pub ssh_port: u16,
     /// User to log in as. Linode puts keys in for `root`.
     pub ssh_user: String,
     /// Which address is used for logins and shown.
@@ -76,6 +82,8 @@ impl Default for LinodeConfig {
             endpoint: ENDPOINT.to_owned(),
             account: "default".to_owned(),
             ssh: true,
+            plant_host_keys: true,
+            ssh_port: 22,
             ssh_user: "root".to_owned(),
             address: AddressKind::default(),
             backend_port: None,
@@ -120,6 +128,9 @@ impl AccountConfig for LinodeConfig {
         if !(25..=500).contains(&self.page_size) {
             return wrong("`page_size` must be between 25 and 500".to_owned());
         }
+        if self.ssh_port == 0 {
+            return wrong("`ssh_port` must not be 0".to_owned());
+        }
         if self.backend_port == Some(0) {
             return wrong("`backend_port` must not be 0".to_owned());
         }
@@ -163,6 +174,7 @@ mod tests {
             ("account", with(|c| c.account.clear())),
             ("ssh_user", with(|c| c.ssh_user.clear())),
             ("page_size", with(|c| c.page_size = 10)),
+            ("ssh_port", with(|c| c.ssh_port = 0)),
             ("backend_port", with(|c| c.backend_port = Some(0))),
             ("call_timeout", with(|c| c.call_timeout = Span::seconds(0))),
         ] {

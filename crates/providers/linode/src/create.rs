@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use fleetwright_core::{
-    CreateRequest, Created, Effect, Error, Kind, Market, Node, NodeSpec, Result, Secret, keys,
+    CreateRequest, Created, Effect, Error, Kind, Market, Node, NodeSpec, Result, Secret,
+    cloud_init, keys,
 };
 use futures::StreamExt as _;
 use futures::stream;
@@ -95,13 +96,7 @@ impl LinodeProvider {
                     .with_hint("set `market = \"on-demand\"`"),
             );
         }
-        let length = spec.user_data.as_ref().map_or(0, String::len);
-        if length > USER_DATA {
-            return Err(invalid(format!(
-                "the user data has {length} bytes; Linode takes {USER_DATA}"
-            ))
-            .with_hint("let the script fetch the rest"));
-        }
+        document(request)?;
         check_name(&request.machine_name(request.count - 1))?;
         LinodeOptions::read(&spec.options)
     }
@@ -245,7 +240,7 @@ fn order(
         authorized_users: options.authorized_users.clone(),
         booted: true,
         tags: tags::tags(&labels)?,
-        metadata: spec.user_data.as_ref().map(|text| Metadata {
+        metadata: document(request)?.map(|text| Metadata {
             user_data: Secret::new(STANDARD.encode(text)),
         }),
         firewall_id: options.firewall,
@@ -255,6 +250,12 @@ fn order(
         swap_size: options.swap_mb,
         backups_enabled: options.backups,
     })
+}
+
+/// The user data, before its encoding. Keys that may log in are not in it: Linode takes them whole.
+fn document(request: &CreateRequest) -> Result<Option<String>> {
+    let user_data = request.spec.user_data.as_deref();
+    cloud_init(user_data, &[], request.host_key.as_ref(), USER_DATA)
 }
 
 fn keys_of(spec: &NodeSpec) -> Vec<String> {

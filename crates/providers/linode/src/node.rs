@@ -1,5 +1,6 @@
 //! An instance as a node of ours.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
@@ -39,7 +40,7 @@ pub(crate) fn node(
         market: Market::OnDemand,
         access: host.filter(|_| config.ssh).map(|host| Access {
             host: host.to_string(),
-            port: 22,
+            port: config.ssh_port,
             user: config.ssh_user.clone(),
             host_keys: Vec::new(),
         }),
@@ -49,6 +50,7 @@ pub(crate) fn node(
         created_at,
         price: None,
         message: message(&linode.status),
+        metadata: metadata(linode),
     })
 }
 
@@ -74,6 +76,14 @@ fn message(status: &str) -> Option<String> {
         "billing_suspension" => Some("suspended until the bill is paid".to_owned()),
         _ => None,
     }
+}
+
+/// What Linode says besides.
+fn metadata(linode: &Linode) -> BTreeMap<String, String> {
+    let all = [("image", &linode.image), ("ipv6", &linode.ipv6)];
+    all.into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value.clone()?)))
+        .collect()
 }
 
 /// The addresses, told apart by their networks: "may get a single private IPv4 address".
@@ -136,6 +146,7 @@ mod tests {
             instance_type: Some("g6-nanode-1".to_owned()),
             ipv4: ipv4.iter().map(|a| (*a).to_owned()).collect(),
             ipv6: ipv6.map(str::to_owned),
+            image: None,
             region: "us-east".to_owned(),
             tags: vec!["managed-by:fleetwright".to_owned()],
         };

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use fleetwright_core::{
-    AccountConfig as _, AccountContext, ApiLimit, Balancers, Catalog, Checked, Clock,
-    CreateRequest, Created, Deletion, Dns, Error, Groups, Idempotency, Interruptions, Kind,
+    AccountConfig as _, AccountContext, ApiLimit, Balancers, CLOUD_INIT_RESERVE, Catalog, Checked,
+    Clock, CreateRequest, Created, Deletion, Dns, Error, Groups, Idempotency, Interruptions, Kind,
     LimitUnit, ListRequest, Listing, Node, NodeId, Operation, Provider, ProviderInfo, Quotas,
     Requests, Result,
 };
@@ -57,9 +57,10 @@ impl LinodeProvider {
             idempotency: Idempotency::LabelThenList,
             listing_lag: config.listing_lag.0,
             batch: BATCH,
-            user_data_limit: USER_DATA,
+            user_data_limit: USER_DATA - CLOUD_INIT_RESERVE,
             reports_boot: false,
             has_ssh: config.ssh,
+            plants_host_keys: config.ssh && config.plant_host_keys,
             limits: limits(),
         };
         Ok(Self {

@@ -215,6 +215,7 @@ fn check_linode(linode: &Linode, from: &Value) {
     assert_eq!(linode.label, from["label"]);
     assert_eq!(linode.region, from["region"]);
     assert_eq!(Value::from(linode.instance_type.clone()), from["type"]);
+    assert_eq!(Value::from(linode.image.clone()), from["image"]);
     assert_eq!(Value::from(linode.tags.clone()), from["tags"]);
     assert_eq!(Value::from(linode.ipv4.clone()), from["ipv4"]);
     let now = "2018-01-02T03:05:00Z".parse().unwrap();

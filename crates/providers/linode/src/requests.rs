@@ -45,19 +45,34 @@ impl Requests for LinodeProvider {
             ))
             .with_hint("wait until it is `available`, or take another image"));
         }
-        if spec.user_data.is_some() {
-            // "Requires a compatible Region. You can determine compatible Regions by checking for
-            // `Metadata` under `capabilities`"; the same of images and `cloud-init`.
-            for (what, name, has, needs) in [
-                ("region", &region.id, &region.capabilities, "Metadata"),
-                ("image", &image.id, &image.capabilities, "cloud-init"),
-            ] {
-                if !has.iter().any(|capability| capability == needs) {
-                    return Err(invalid(format!(
-                        "{what} `{name}` does not run user data: it lacks `{needs}`"
-                    ))
-                    .with_hint(format!("take another {what}, or a pool without user data")));
-                }
+        let plants = self.config().ssh && self.config().plant_host_keys;
+        // "Requires a compatible Region. You can determine compatible Regions by checking for
+        // `Metadata` under `capabilities`"; the same of images and `cloud-init`. A host key is user
+        // data as well; an image that passes it over does no harm.
+        let has_script = spec.user_data.is_some();
+        for (is_needed, what, name, has, needs) in [
+            (
+                has_script || plants,
+                "region",
+                &region.id,
+                &region.capabilities,
+                "Metadata",
+            ),
+            (
+                has_script,
+                "image",
+                &image.id,
+                &image.capabilities,
+                "cloud-init",
+            ),
+        ] {
+            if is_needed && !has.iter().any(|capability| capability == needs) {
+                return Err(invalid(format!(
+                    "{what} `{name}` does not run user data: it lacks `{needs}`"
+                ))
+                .with_hint(format!(
+                    "take another {what}, or neither user data nor `plant_host_keys`"
+                )));
             }
         }
         Ok(())

@@ -8,7 +8,8 @@
 //!                                       fwl.1a2b3c4d.1.2:aaaa…
 //! ```
 //! A tag has 3 to 50 characters ("Length must be 3-50 characters"), and capitals do not count: a
-//! tag comes back as whoever used it first wrote it. So everything but `a-z 0-9 . _ -` is written
+//! tag comes back as whoever used it first wrote it
+//! (<https://github.com/linode/terraform-provider-linode/pull/1307>). So everything but `a-z 0-9 . _ -` is written
 //! as `%xx`, and what comes back is read in lower case.
 
 use std::collections::BTreeMap;

@@ -144,6 +144,8 @@ pub(crate) struct Linode {
     pub(crate) ipv4: Vec<String>,
     #[serde(default)]
     pub(crate) ipv6: Option<String>,
+    #[serde(default)]
+    pub(crate) image: Option<String>,
     pub(crate) region: String,
     #[serde(default)]
     pub(crate) tags: Vec<String>,

@@ -172,6 +172,14 @@ impl World {
             return Err(no(400, "Length must be 3-64 characters", Some("label")));
         }
         let user_data = checked(body)?;
+        let can = |what: &str| {
+            let all = place["capabilities"].as_array();
+            all.is_some_and(|all| all.iter().any(|capability| capability == what))
+        };
+        if user_data.is_some() && !can("Metadata") {
+            let reason = "Metadata is not supported in this region";
+            return Err(no(400, reason, Some("metadata")));
+        }
         if !world::images()
             .iter()
             .any(|known| body["image"] == known["id"])
@@ -186,12 +194,9 @@ impl World {
             let reason = "Label must be unique among your linodes";
             return Err(no(400, reason, Some("label")));
         }
-        let gpus = place["capabilities"]
-            .as_array()
-            .is_some_and(|all| all.iter().any(|capability| capability == "GPU Linodes"));
         let is_sold_out = self.sold_out.contains(&(region.clone(), plan.clone()))
             || self.closed.contains(&region)
-            || (known["class"] == "gpu" && !gpus)
+            || (known["class"] == "gpu" && !can("GPU Linodes"))
             || self.capacity == Some(0);
         if is_sold_out {
             let reason = "There is no availability for the selected plan in the selected region";

@@ -304,7 +304,7 @@ pub(super) fn images() -> Vec<Value> {
         |id: &str, label: &str, is_public: bool, status: &str, cloud_init: bool, day: u8| {
             let capabilities: &[&str] = if cloud_init { &["cloud-init"] } else { &[] };
             json!({
-                "id": id, "label": label, "description": "", "is_public": is_public,
+                "id": id, "label": label, "description": null, "is_public": is_public,
                 "created": format!("2026-01-{day:02}T00:00:00"),
                 "updated": format!("2026-01-{day:02}T00:00:00"),
                 "created_by": if is_public { "linode" } else { "fleet" },

@@ -1,5 +1,6 @@
 //! The behavior suite.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -204,6 +205,7 @@ fn node(from: &Machine) -> Node {
         created_at: None,
         price: None,
         message: None,
+        metadata: BTreeMap::new(),
     }
 }
 

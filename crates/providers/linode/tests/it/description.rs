@@ -75,6 +75,8 @@ fn corrected(root: &mut Value) {
     *domain = json!(text.replace(r"\A", "^").replace(r"\Z", "$"));
     // "Omit or enter an empty string (`""`) to apply to the entire Domain", says the same field.
     schemas["DomainRecord"]["properties"]["name"]["minLength"] = json!(0);
+    // "`None` for private Images", in JSON.
+    schemas["Image"]["properties"]["eol"]["nullable"] = json!(true);
     // JavaScript's slashes do not belong to the pattern.
     schemas["LinodeConfigInterface"]["properties"]["label"]["pattern"] = json!("[a-z0-9-]+");
     // Interfaces in VPCs came later: the command's list has `interfaces.subnet_id` and

@@ -42,19 +42,43 @@ fn is_clear(trouble: &Trouble) -> bool {
     matches!(trouble, Trouble::Refuse(reply) if reply.status == 429)
 }
 
-fn world() -> (Fake, LinodeProvider) {
-    let fake = support::fake_with(FakeConfig {
-        listing_lag: Duration::from_millis(20),
-        removal: Duration::from_millis(20),
-        ..FakeConfig::default()
-    });
-    let config = LinodeConfig {
-        call_timeout: Span(Duration::from_secs(1)),
-        listing_lag: Span(Duration::from_millis(20)),
-        ..support::config(&fake)
-    };
-    let provider = support::provider(config);
-    (fake, provider)
+/// A fake with a provider that waits for answers, and one that does not wait long.
+struct Faulty {
+    fake: Fake,
+    patient: LinodeProvider,
+    hasty: LinodeProvider,
+}
+
+impl Faulty {
+    fn new() -> Self {
+        let lag = Duration::from_millis(20);
+        let fake = support::fake_with(FakeConfig {
+            listing_lag: lag,
+            removal: lag,
+            ..FakeConfig::default()
+        });
+        let within = |call_timeout| {
+            support::provider(LinodeConfig {
+                call_timeout,
+                listing_lag: Span(lag),
+                ..support::config(&fake)
+            })
+        };
+        let (patient, hasty) = (within(Span::seconds(20)), within(Span::seconds(1)));
+        Self {
+            fake,
+            patient,
+            hasty,
+        }
+    }
+
+    /// The provider that meets this trouble: only a delay must be met in haste.
+    fn meets(&self, trouble: &Trouble) -> &LinodeProvider {
+        match trouble {
+            Trouble::DelayBefore(_) | Trouble::DelayAfter(_) => &self.hasty,
+            _ => &self.patient,
+        }
+    }
 }
 
 fn order(fake: &Fake, method: &str, path: &str, trouble: &Trouble) {
@@ -80,13 +104,14 @@ async fn create_meets_every_fault_and_a_replay_is_exact() {
     for (trouble, kind, happens) in troubles() {
         // The first, or the last of three.
         for skip in [0, 2] {
-            let (fake, provider) = world();
+            let world = Faulty::new();
+            let (fake, provider) = (&world.fake, &world.patient);
             let request = support::request(3, &json!({}));
             let struck = trouble.clone();
             fake.fault("POST", "/linode/instances", |method, path| {
                 Fault::new(method, path, struck).after(skip)
             });
-            let result = provider.create(&request).await;
+            let result = world.meets(&trouble).create(&request).await;
             match result {
                 Ok(created) => {
                     assert!(is_clear(&trouble), "{trouble:?}: {created:?}");
@@ -126,15 +151,16 @@ async fn create_meets_every_fault_and_a_replay_is_exact() {
 
 #[tokio::test]
 async fn a_request_that_arrives_after_its_replay_makes_no_second_machine() {
-    let (fake, provider) = world();
+    let world = Faulty::new();
+    let (fake, provider) = (&world.fake, &world.patient);
     let request = support::request(1, &json!({}));
     order(
-        &fake,
+        fake,
         "POST",
         "/linode/instances",
         &Trouble::DelayBefore(Duration::from_secs(2)),
     );
-    let error = provider.create(&request).await.unwrap_err();
+    let error = world.hasty.create(&request).await.unwrap_err();
     assert_eq!(error.effect(), Effect::Unknown);
     let replay = CreateRequest {
         replay: true,
@@ -160,7 +186,8 @@ async fn a_request_that_arrives_after_its_replay_makes_no_second_machine() {
 #[tokio::test]
 async fn a_replay_that_cannot_look_does_not_deny_what_may_be_there() {
     for (trouble, kind, _) in troubles() {
-        let (fake, provider) = world();
+        let world = Faulty::new();
+        let (fake, provider) = (&world.fake, &world.patient);
         let request = support::request(1, &json!({}));
         provider.create(&request).await.unwrap();
         settle().await;
@@ -168,8 +195,8 @@ async fn a_replay_that_cannot_look_does_not_deny_what_may_be_there() {
             replay: true,
             ..request
         };
-        order(&fake, "GET", "/linode/instances", &trouble);
-        let error = provider.create(&replay).await.unwrap_err();
+        order(fake, "GET", "/linode/instances", &trouble);
+        let error = world.meets(&trouble).create(&replay).await.unwrap_err();
         judge(&error, kind, &trouble);
         assert_eq!(error.effect(), Effect::Unknown, "{trouble:?}: {error:?}");
         assert_eq!(fake.machines().len(), 1);
@@ -181,18 +208,28 @@ async fn a_replay_that_cannot_look_does_not_deny_what_may_be_there() {
 #[tokio::test]
 async fn questions_meet_every_fault_and_are_never_answered_wrongly() {
     for (trouble, kind, _) in troubles() {
-        let (fake, provider) = world();
+        let world = Faulty::new();
+        let (fake, patient) = (&world.fake, &world.patient);
         fake.add_machines(REGION, 1);
         fake.add_balancer(REGION, "web", &[80]);
         fake.add_domain("example.com", "master");
         settle().await;
-        let id = id(&fake);
-        order(&fake, "GET", "/profile", &trouble);
+        let id = id(fake);
+        // Every path was judged before haste matters.
+        patient.check().await.unwrap();
+        patient.get(&id).await.unwrap();
+        patient.list(&ListRequest::default()).await.unwrap();
+        patient.catalog().unwrap().offerings().await.unwrap();
+        patient.balancers().unwrap().members("web").await.unwrap();
+        let listed = patient.dns().unwrap().list_records("example.com").await;
+        assert_eq!(listed.unwrap(), []);
+        let provider = world.meets(&trouble);
+        order(fake, "GET", "/profile", &trouble);
         judge(&provider.check().await.unwrap_err(), kind, &trouble);
-        order(&fake, "GET", "/linode/instances", &trouble);
+        order(fake, "GET", "/linode/instances", &trouble);
         let listed = provider.list(&ListRequest::default()).await;
         judge(&listed.unwrap_err(), kind, &trouble);
-        order(&fake, "GET", "/linode/instances/*", &trouble);
+        order(fake, "GET", "/linode/instances/*", &trouble);
         judge(&provider.get(&id).await.unwrap_err(), kind, &trouble);
         for path in [
             "/linode/types",
@@ -200,22 +237,22 @@ async fn questions_meet_every_fault_and_are_never_answered_wrongly() {
             "/regions/availability",
             "/account/availability",
         ] {
-            order(&fake, "GET", path, &trouble);
+            order(fake, "GET", path, &trouble);
             let offerings = provider.catalog().unwrap().offerings().await;
             judge(&offerings.unwrap_err(), kind, &trouble);
         }
-        order(&fake, "GET", "/nodebalancers", &trouble);
+        order(fake, "GET", "/nodebalancers", &trouble);
         let members = provider.balancers().unwrap().members("web").await;
         judge(&members.unwrap_err(), kind, &trouble);
-        order(&fake, "GET", "/nodebalancers/*/configs", &trouble);
+        order(fake, "GET", "/nodebalancers/*/configs", &trouble);
         let members = provider.balancers().unwrap().members("web").await;
         judge(&members.unwrap_err(), kind, &trouble);
-        order(&fake, "GET", "/domains/*/records", &trouble);
+        order(fake, "GET", "/domains/*/records", &trouble);
         let records = provider.dns().unwrap().list_records("example.com").await;
         judge(&records.unwrap_err(), kind, &trouble);
         // And then all is well again.
         assert_eq!(
-            provider
+            patient
                 .list(&ListRequest::default())
                 .await
                 .unwrap()
@@ -223,7 +260,7 @@ async fn questions_meet_every_fault_and_are_never_answered_wrongly() {
                 .len(),
             1
         );
-        provider.get(&id).await.unwrap();
+        patient.get(&id).await.unwrap();
     }
 }
 
@@ -235,11 +272,13 @@ fn id(fake: &Fake) -> NodeId {
 #[tokio::test]
 async fn delete_meets_every_fault_and_may_be_repeated() {
     for (trouble, kind, happens) in troubles() {
-        let (fake, provider) = world();
+        let world = Faulty::new();
+        let (fake, provider) = (&world.fake, &world.patient);
         fake.add_machines(REGION, 2);
-        let id = id(&fake);
-        order(&fake, "DELETE", "/linode/instances/*", &trouble);
-        let error = provider.delete(&id).await.unwrap_err();
+        let id = id(fake);
+        provider.get(&id).await.unwrap();
+        order(fake, "DELETE", "/linode/instances/*", &trouble);
+        let error = world.meets(&trouble).delete(&id).await.unwrap_err();
         judge(&error, kind, &trouble);
         assert_eq!(
             error.effect() == Effect::None,
@@ -268,7 +307,11 @@ async fn delete_meets_every_fault_and_may_be_repeated() {
 
 #[tokio::test]
 async fn without_a_connection_nothing_has_happened() {
-    let (mut fake, provider) = world();
+    let Faulty {
+        mut fake,
+        patient: provider,
+        ..
+    } = Faulty::new();
     fake.add_machines(REGION, 1);
     let id = id(&fake);
     fake.server_mut().refuse(true);
@@ -290,7 +333,8 @@ async fn without_a_connection_nothing_has_happened() {
 
 #[tokio::test]
 async fn a_page_that_fails_is_a_gap_and_not_the_end() {
-    let (fake, provider) = world();
+    let world = Faulty::new();
+    let (fake, provider) = (&world.fake, &world.patient);
     fake.add_machines(REGION, 60);
     settle().await;
     let refusal = Trouble::Refuse(Reply::json(500, &json!({ "errors": [{ "reason": "x" }] })));

@@ -107,6 +107,7 @@ pub(crate) fn request_of(count: u32, mut spec: NodeSpec) -> CreateRequest {
         spec,
         token,
         replay: false,
+        host_key: None,
     }
 }
 
