@@ -277,12 +277,14 @@ impl Client {
     /// Where a call goes.
     ///
     /// # Errors
-    /// `Invalid` if a segment is empty, `.` or `..`: the call would go to another path, such as
-    /// that of a whole collection.
+    /// `Invalid` if a segment is empty, `.` or `..`, or holds control characters, which addresses
+    /// drop: the call would go to another path, such as that of a whole collection.
     fn address(&self, call: &Call) -> Result<Url> {
-        let odd = |part: &&String| matches!(part.as_str(), "" | "." | "..");
+        let odd = |part: &&String| {
+            matches!(part.as_str(), "" | "." | "..") || part.contains(char::is_control)
+        };
         if let Some(part) = call.segments.iter().find(odd) {
-            let message = format!("`{part}` is not the id of anything");
+            let message = format!("{part:?} is not the id of anything");
             return Err(Error::new(Kind::Invalid, message));
         }
         let mut target = self.inner.base.clone();

@@ -44,6 +44,7 @@ struct Notes {
     faults: Faults,
     exchanges: Vec<Exchange>,
     violations: Vec<String>,
+    connections: usize,
 }
 
 struct Running {
@@ -124,6 +125,11 @@ impl Server {
                 (method == "*" || request.method == method) && request.path.starts_with(path)
             })
             .count()
+    }
+
+    /// How many connections were made so far.
+    pub fn connections(&self) -> usize {
+        self.shared.notes().connections
     }
 
     /// Forgets the exchanges so far.
@@ -225,6 +231,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) -> io::Result<Infall
         stream.set_nodelay(true)?;
         // Cut connections are reset and not closed with care.
         stream.set_zero_linger()?;
+        shared.notes().connections += 1;
         let shared = Arc::clone(&shared);
         connections.spawn(async move {
             let service = service_fn(move |request| serve(Arc::clone(&shared), request));

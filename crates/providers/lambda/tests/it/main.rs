@@ -3,4 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "in tests a panic is a failure")]
 
 mod conformance;
+mod create;
+mod errors;
+mod faults;
+mod scale;
 mod support;

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fleetwright_core::{
-    AccountContext, Clock, Labels, Market, NodeSpec, Result, Secret, SecretRef, SecretSource, Span,
+    AccountContext, ClaimId, Clock, CreateRequest, Labels, Market, NodeSpec, Result, Secret,
+    SecretRef, SecretSource, Span, Token, fingerprint,
 };
 use fleetwright_lambda::fake::{FakeConfig, LambdaFake};
 use fleetwright_lambda::{LambdaConfig, LambdaProvider};
@@ -92,5 +93,20 @@ pub(crate) fn spec() -> NodeSpec {
         user_data: None,
         labels: Labels::new(),
         options: Map::new(),
+    }
+}
+
+/// A request for one such machine.
+pub(crate) fn request(name: &str) -> CreateRequest {
+    let spec = NodeSpec {
+        name: name.to_owned(),
+        ..spec()
+    };
+    let token = Token::new(ClaimId::new(), 1, &fingerprint(&(1, &spec)));
+    CreateRequest {
+        count: 1,
+        spec,
+        token,
+        replay: false,
     }
 }
