@@ -5,6 +5,7 @@
 //!  guides       runs the commands that README and guides show
 //!  check-rules  the walls between crates and the house rules, one line per violation
 //!  generate     writes docs/reference/ from the code; `--check` only compares
+//!  new-provider writes a crate for another cloud, which passes the behavior suite at once
 //!  bench        measures what was promised; `--write` writes docs/reference/benchmarks.md
 //! ```
 //! Nothing here is shipped. A chore prints what it does and ends with the status of what it ran.
@@ -19,6 +20,7 @@ mod bench;
 mod generate;
 mod guides;
 mod markdown;
+mod new_provider;
 mod peers;
 mod programs;
 mod rules;
@@ -59,6 +61,11 @@ enum Chore {
         #[arg(long)]
         check: bool,
     },
+    /// Write the crate of a new provider, wired and tested, and its two lines elsewhere.
+    NewProvider {
+        /// The kind, such as `hetzner`: letters a-z and digits.
+        name: String,
+    },
     /// Measure what was promised; fails if a goal is missed.
     Bench(bench::Options),
 }
@@ -81,6 +88,7 @@ fn run(chore: &Chore) -> Result<ExitCode> {
         Chore::Guides => test::guides_only(&workspace),
         Chore::CheckRules => rules::run(&workspace),
         Chore::Generate { check } => generate::run(&workspace, *check),
+        Chore::NewProvider { name } => new_provider::run(&workspace, name),
         Chore::Bench(options) => bench::run(&workspace, options),
     }
 }

@@ -1,15 +1,15 @@
 //! The one table of provider kinds.
 //!
-//! A new kind is a crate, a feature, and an entry in [`KINDS`] with the few lines that build it.
-//! An entry whose feature is off stays in the table without code, so that a configuration that
-//! names it is told what is missing.
+//! A new kind of cloud is a crate, a line in the list at the end of this file, and a line in the
+//! manifest beside it. A kind whose feature is off stays in the table without code, so that a
+//! configuration that names it is told what is missing.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fleetwright_core::{Clock, Provider, Result};
+use fleetwright_core::{AccountConfig, AccountContext, Clock, Provider, Result, SecretSource};
 use serde_json::{Map, Value};
 use toml::de::ValueDeserializer;
 
@@ -77,6 +77,8 @@ pub struct BuildContext {
     pub paths: Paths,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Where secrets are fetched from.
+    pub secrets: Arc<dyn SecretSource>,
     /// The program that a local node runs as.
     pub node_program: NodeProgram,
 }
@@ -89,28 +91,6 @@ pub struct NodeProgram {
     /// Arguments before those that the provider adds.
     pub args: Vec<String>,
 }
-
-/// Every kind that exists, compiled in or not, in alphabetical order.
-pub const KINDS: &[ProviderKind] = &[
-    ProviderKind {
-        kind: "aws",
-        about: "EC2 instances, fleets and Auto Scaling groups, with balancers, DNS and notices.",
-        feature: "aws",
-        code: AWS,
-    },
-    ProviderKind {
-        kind: "local",
-        about: "Processes on this machine, each with its own SSH server. Needs no account.",
-        feature: "local",
-        code: LOCAL,
-    },
-    ProviderKind {
-        kind: "sim",
-        about: "A simulated cloud with prices, limits, scarcity and faults, for tests and demos.",
-        feature: "sim",
-        code: SIM,
-    },
-];
 
 /// Builds every provider of a configuration.
 ///
@@ -134,11 +114,6 @@ pub fn build_all(
 
 // === aws ===
 
-#[cfg(not(feature = "aws"))]
-const AWS: Option<ProviderCode> = None;
-#[cfg(feature = "aws")]
-const AWS: Option<ProviderCode> = Some(code::<fleetwright_aws::AwsConfig>());
-
 #[cfg(feature = "aws")]
 impl ProviderConfig for fleetwright_aws::AwsConfig {
     fn check(&self) -> Result<()> {
@@ -160,11 +135,6 @@ impl ProviderConfig for fleetwright_aws::AwsConfig {
 }
 
 // === local ===
-
-#[cfg(not(feature = "local"))]
-const LOCAL: Option<ProviderCode> = None;
-#[cfg(feature = "local")]
-const LOCAL: Option<ProviderCode> = Some(code::<fleetwright_local::LocalConfig>());
 
 #[cfg(feature = "local")]
 impl ProviderConfig for fleetwright_local::LocalConfig {
@@ -200,11 +170,6 @@ impl ProviderConfig for fleetwright_local::LocalConfig {
 }
 
 // === sim ===
-
-#[cfg(not(feature = "sim"))]
-const SIM: Option<ProviderCode> = None;
-#[cfg(feature = "sim")]
-const SIM: Option<ProviderCode> = Some(code::<fleetwright_sim::SimConfig>());
 
 #[cfg(feature = "sim")]
 impl ProviderConfig for fleetwright_sim::SimConfig {
@@ -247,6 +212,7 @@ fn no_options(kind: &str, options: &Map<String, Value>) -> Result<()> {
     }
 }
 
+/// The code of a kind that says itself how it is built.
 #[cfg(any(feature = "aws", feature = "local", feature = "sim"))]
 const fn code<C>() -> ProviderCode
 where
@@ -259,5 +225,87 @@ where
             config.resolve_paths(absolute);
             Ok(Arc::new(config))
         },
+    }
+}
+
+/// The code of a kind whose configuration is that of a cloud account.
+#[allow(
+    dead_code,
+    reason = "a program may be built without any cloud, and then nothing calls it"
+)]
+const fn account<C>() -> ProviderCode
+where
+    C: AccountConfig + serde::de::DeserializeOwned + schemars::JsonSchema + 'static,
+{
+    ProviderCode {
+        schema: || schemars::schema_for!(C).to_value(),
+        parse: |table, _absolute| Ok(Arc::new(Account(C::deserialize(table)?))),
+    }
+}
+
+/// A cloud account as one of the kinds. It has no paths of its own: those of `file:` references
+/// belong to the source of secrets.
+#[derive(Debug)]
+struct Account<C>(C);
+
+impl<C: AccountConfig> ProviderConfig for Account<C> {
+    fn check(&self) -> Result<()> {
+        self.0.check()
+    }
+
+    fn check_options(&self, options: &Map<String, Value>) -> Result<()> {
+        self.0.check_options(options)
+    }
+
+    fn resolve_paths(&mut self, _absolute: &dyn Fn(&Path) -> PathBuf) {}
+
+    fn build(&self, name: &str, context: &BuildContext) -> Result<Arc<dyn Provider>> {
+        let context = AccountContext {
+            clock: Arc::clone(&context.clock),
+            secrets: Arc::clone(&context.secrets),
+        };
+        self.0.build(name, &context)
+    }
+}
+
+/// Makes the table out of one line per kind: name, which is also that of its feature, code, and
+/// what it is. Without a macro, each kind would need its lines twice: compiled in, and not.
+macro_rules! kinds {
+    ($($kind:literal => $code:expr, $about:literal;)+) => {
+        /// Every kind that exists, compiled in or not, in alphabetical order.
+        pub const KINDS: &[ProviderKind] = &[$(ProviderKind {
+            kind: $kind,
+            about: $about,
+            feature: $kind,
+            code: {
+                #[cfg(feature = $kind)]
+                {
+                    Some($code)
+                }
+                #[cfg(not(feature = $kind))]
+                {
+                    None
+                }
+            },
+        }),+];
+    };
+}
+
+kinds! {
+    "aws" => code::<fleetwright_aws::AwsConfig>(), "EC2 instances, fleets and Auto Scaling groups, with balancers, DNS and notices.";
+    "hetzner" => account::<hetzner::HetznerConfig>(), "Machines from Hetzner.";
+    "lambda" => account::<lambda::LambdaConfig>(), "GPU instances of Lambda Cloud.";
+    "local" => code::<fleetwright_local::LocalConfig>(), "Processes on this machine, each with its own SSH server. Needs no account.";
+    "sim" => code::<fleetwright_sim::SimConfig>(), "A simulated cloud with prices, limits, scarcity and faults, for tests and demos.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_sorted_and_names_each_kind_once() {
+        let kinds: Vec<&str> = KINDS.iter().map(|kind| kind.kind).collect();
+        assert!(kinds.is_sorted_by(|a, b| a < b), "{kinds:?}");
     }
 }

@@ -16,6 +16,7 @@ use crate::config::{Config, Loaded, Overrides};
 use crate::env::{self, Environment};
 use crate::paths::Paths;
 use crate::providers::{self, BuildContext, NodeProgram};
+use crate::secret::SecretReader;
 
 /// What a session is opened with.
 #[derive(Clone)]
@@ -83,6 +84,10 @@ impl SessionOptions {
         let context = BuildContext {
             paths: paths.clone(),
             clock: Arc::clone(&self.clock),
+            secrets: Arc::new(SecretReader::new(
+                self.environment.clone(),
+                loaded.origin.directory(&self.directory),
+            )),
             node_program: self.node_program.clone(),
         };
         let providers = providers::build_all(&loaded.config.providers, &context)?;

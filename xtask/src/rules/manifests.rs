@@ -32,7 +32,9 @@ pub(crate) fn check(root: &str, members: &[(&Package, String)]) -> Result<Vec<Vi
         for (name, value) in dependencies(&manifest) {
             if inherits(Some(value)) {
                 used.insert(name.to_owned());
-            } else {
+            } else if value.get("path").is_none() {
+                // One of ours has no version. The facade names the clouds by their paths, so that
+                // a new one is one line; a crate names itself to get features for its tests.
                 violations.push(Violation::new(
                     path,
                     line_of(text, name),

@@ -51,7 +51,7 @@ const OURS: [(&str, &[&str]); 11] = [
 const PROVIDERS: &[&str] = &["fleetwright-core", "fleetwright-rest"];
 
 /// Libraries that only some crates may have, with the reason.
-const FENCED: [(&str, &[&str], &str); 13] = [
+const FENCED: [(&str, &[&str], &str); 14] = [
     ("clap", TERMINAL, "only the command reads arguments"),
     (
         "clap_complete",
@@ -67,6 +67,11 @@ const FENCED: [(&str, &[&str], &str); 13] = [
         "tracing-subscriber",
         TERMINAL,
         "only a program sets up logging",
+    ),
+    (
+        "reqwest",
+        &["fleetwright-rest"],
+        "only `rest` sends calls, so that effects are decided in one place",
     ),
     (
         "axum",
@@ -94,6 +99,9 @@ const FENCED: [(&str, &[&str], &str); 13] = [
         "only the facade reads the configuration",
     ),
 ];
+
+/// The manifest of the crate that new providers are made from.
+const TEMPLATE: &str = "xtask/template/Cargo.toml";
 
 const TERMINAL: &[&str] = &["fleetwright-cli", "xtask"];
 
@@ -129,7 +137,8 @@ pub(crate) fn check(members: &[(&Package, String)]) -> Vec<Violation> {
 }
 
 fn is_provider(package: &Package) -> bool {
-    package.manifest.starts_with("crates/providers/")
+    // What `new-provider` copies is one as well.
+    package.manifest.starts_with("crates/providers/") || package.manifest == TEMPLATE
 }
 
 fn allowed(package: &Package) -> Option<&'static [&'static str]> {

@@ -22,6 +22,19 @@ pub enum Origin {
     BuiltIn,
 }
 
+impl Origin {
+    /// The folder where relative paths in the configuration start; `current` if there was no file.
+    pub fn directory(&self, current: &Path) -> PathBuf {
+        match self {
+            Self::File(path) => current
+                .join(path)
+                .parent()
+                .map_or_else(|| current.to_owned(), Path::to_owned),
+            Self::BuiltIn => current.to_owned(),
+        }
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

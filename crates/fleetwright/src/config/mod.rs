@@ -287,6 +287,9 @@ mod tests {
             error.to_string(),
             "the provider kind `moon` exists, but this program was built without it"
         );
-        assert_eq!(error.hint(), Some("build with `--features moonshot`"));
+        assert_eq!(
+            error.hint(),
+            Some("build with `--features fleetwright/moonshot`")
+        );
     }
 }

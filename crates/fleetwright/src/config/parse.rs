@@ -309,7 +309,10 @@ impl Reader<'_> {
             let problem = Problem::new(format!(
                 "the provider kind `{written}` exists, but this program was built without it"
             ))
-            .with_hint(format!("build with `--features {}`", found.feature));
+            .with_hint(format!(
+                "build with `--features fleetwright/{}`",
+                found.feature
+            ));
             self.problems.push(problem.at(kind_key, span));
             return None;
         };

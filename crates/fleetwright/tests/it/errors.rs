@@ -5,6 +5,7 @@ use std::path::Path;
 use fleetwright::Environment;
 use fleetwright::config::{Loaded, Problems, render};
 use fleetwright::core::{Error, Kind};
+use fleetwright::providers::KINDS;
 
 fn refused(text: &str) -> Error {
     let error = Loaded::from_text(
@@ -19,8 +20,16 @@ fn refused(text: &str) -> Error {
     error
 }
 
+/// The list of kinds as messages show it: a new kind changes no snapshot.
+fn kinds() -> String {
+    let kinds = KINDS.iter().map(|kind| format!("`{}`", kind.kind));
+    kinds.collect::<Vec<_>>().join(", ")
+}
+
 fn shown(text: &str) -> String {
-    render(&refused(text)).expect("an error about a file is rendered with its place")
+    render(&refused(text))
+        .expect("an error about a file is rendered with its place")
+        .replace(&kinds(), "[every kind]")
 }
 
 /// A file that is good but for `pool`, the lines of its only pool.

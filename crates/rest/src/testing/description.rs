@@ -16,7 +16,18 @@ pub struct Description {
     root: Value,
     /// Paths of the servers' addresses, longest first: requests begin with one of them.
     bases: Vec<String>,
+    prose: Prose,
     validators: Mutex<HashMap<String, Arc<Validator>>>,
+}
+
+/// What a description says in its prose and not in its tables, for every operation.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Prose {
+    /// Query parameters, such as those of paging.
+    pub query: &'static [&'static str],
+    /// Whether statuses from 400 up are answered that no operation lists. Their bodies are not
+    /// judged then.
+    pub errors: bool,
 }
 
 /// An operation that a request names, with the values of its path's parameters.
@@ -35,6 +46,14 @@ impl Description {
     /// # Panics
     /// If it is there and no OpenAPI description.
     pub fn find(path: &str) -> Option<Arc<Self>> {
+        Self::find_with(path, Prose::default())
+    }
+
+    /// The same, for a description whose prose says more than its tables.
+    ///
+    /// # Panics
+    /// As [`find`](Self::find).
+    pub fn find_with(path: &str, prose: Prose) -> Option<Arc<Self>> {
         let file = Self::file(path);
         let Ok(text) = std::fs::read_to_string(&file) else {
             #[expect(clippy::print_stderr, reason = "tests say what they did not judge")]
@@ -44,7 +63,10 @@ impl Description {
             return None;
         };
         let root = serde_json::from_str(&text).expect("a description is JSON");
-        Some(Arc::new(Self::from_value(root)))
+        Some(Arc::new(Self {
+            prose,
+            ..Self::from_value(root)
+        }))
     }
 
     /// Where something below `../shared/specs/` stands, whether it is there or not: for recorded
@@ -77,6 +99,7 @@ impl Description {
         Self {
             root,
             bases,
+            prose: Prose::default(),
             validators: Mutex::default(),
         }
     }
@@ -111,6 +134,9 @@ impl Description {
             .iter()
             .find_map(|key| Some((*key, responses.get(*key)?)));
         let Some((key, response)) = response else {
+            if self.prose.errors && reply.status >= 400 {
+                return Vec::new();
+            }
             return vec![format!("{label}: status {status} is not documented")];
         };
         let response = resolve(&self.root, response);
@@ -202,6 +228,7 @@ impl Description {
                 .collect();
             match named("query", name) {
                 Some(parameter) => self.judge_text(found, parameter, &values, out),
+                None if self.prose.query.contains(&name.as_str()) => {}
                 None => out.push(format!("query parameter `{name}` is not documented")),
             }
         }

@@ -108,5 +108,6 @@ pub(crate) fn request(name: &str) -> CreateRequest {
         spec,
         token,
         replay: false,
+        host_key: None,
     }
 }
