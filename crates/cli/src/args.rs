@@ -79,7 +79,26 @@ Example:
   fleetwright down
   fleetwright down --on pool=web --yes")]
     Down(Down),
-    /// Show where each pool stands and what it costs, asking the providers
+    /// Give nodes more time
+    #[command(
+        override_usage = "fleetwright extend [OPTIONS] <NODE|--pool <POOL>|--all> <DURATION>",
+        after_help = "\
+Example:
+  fleetwright extend default-local-1a2b3c4d-0 2h
+  fleetwright extend --pool gpu 90m
+
+The end of a node's time moves by the duration, but not beyond `limits.extend_to` of its pool. A node
+that would end because nobody uses it stays for at least the duration from now."
+    )]
+    Extend(Extend),
+    /// Print variables for a shell: hosts, ports, users and ssh commands
+    #[command(after_help = "\
+Example:
+  eval \"$(fleetwright env)\"
+  eval \"$FLEETWRIGHT_SSH uptime\"
+  fleetwright env --shell fish | source")]
+    Env(Env),
+    /// Show where each pool and node stands and what it costs, asking the providers
     #[command(after_help = "\
 Example:
   fleetwright status --json")]
@@ -152,6 +171,9 @@ Example:
         /// Which shell
         shell: clap_complete::Shell,
     },
+    /// Keep the limits of nodes in the background; started by the other commands
+    #[command(name = "__limits", hide = true)]
+    Limits,
     /// Print a page of the reference
     #[command(name = "__reference", hide = true)]
     Reference {
@@ -235,6 +257,39 @@ pub(crate) struct Down {
     /// How long to wait until the nodes are gone
     #[arg(long, default_value = "15m", value_name = "DURATION")]
     pub(crate) timeout: Span,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Extend {
+    /// A node by name, id, or the beginning or end of either, if neither `--pool` nor `--all` is
+    /// given; and the duration, e.g. `2h`
+    #[arg(required = true, num_args = 1..=2, value_names = ["NODE", "DURATION"])]
+    pub(crate) words: Vec<String>,
+    /// All nodes of a pool
+    #[arg(long, value_name = "POOL", conflicts_with = "all")]
+    pub(crate) pool: Option<String>,
+    /// All nodes of the fleet
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Env {
+    /// Only nodes of this pool
+    #[arg(long, value_name = "POOL")]
+    pub(crate) pool: Option<String>,
+    /// For which shell
+    #[arg(long, value_enum, default_value = "sh")]
+    pub(crate) shell: EnvShell,
+}
+
+/// A shell by the way it sets variables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EnvShell {
+    /// Bourne shells: sh, bash, zsh and their kin.
+    Sh,
+    /// fish.
+    Fish,
 }
 
 #[derive(Debug, Args)]

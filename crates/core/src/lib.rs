@@ -13,6 +13,7 @@
 //! *a listing says whether it is complete*.
 
 pub mod ability;
+mod billing;
 mod claim;
 mod clock;
 mod duration;
@@ -35,6 +36,7 @@ mod secret;
 mod spec;
 
 pub use ability::{Balancers, Catalog, Dns, Groups, Interruptions, Quotas, Requests};
+pub use billing::{Amount, Billing};
 pub use claim::{Claim, ClaimId, ClaimState};
 pub use clock::Clock;
 pub use duration::{Span, parse_duration};
@@ -49,11 +51,11 @@ pub use money::{Currency, HourlyPrice};
 pub use node::{Access, Addresses, Boot, Node, NodeState};
 pub use offer::{Availability, InstanceType, Offer, Requirements};
 pub use plan::{Action, Brake, Plan, Purpose, Step, Withheld};
-pub use pool::{Candidate, Limits, Pool, Strategy};
+pub use pool::{Candidate, Idle, IdleSignal, Limits, Pool, Strategy};
 pub use provider::{
     ApiLimit, Checked, Deletion, Idempotency, LimitUnit, Operation, Provider, ProviderInfo,
 };
-pub use record::{Life, NodeRecord};
+pub use record::{Life, NodeRecord, Term};
 pub use remote::{Command, Exit, NoOutput, Output, OutputSink, Remote, Stream};
 pub use secret::Secret;
 pub use spec::{CreateRequest, Created, Market, NodeSpec, Token};

@@ -167,7 +167,7 @@ pub(crate) fn elapsed(since: Timestamp, now: Timestamp) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use fleetwright_core::{Addresses, Labels, Market};
+    use fleetwright_core::{Addresses, Labels, Market, Term};
 
     use super::*;
 
@@ -191,6 +191,7 @@ mod tests {
             created_at: Timestamp::UNIX_EPOCH,
             seen_at: None,
             gone_at: None,
+            term: Term::default(),
             reason: "made".into(),
         }
     }

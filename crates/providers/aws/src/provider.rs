@@ -6,8 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use aws_sdk_ec2::types::Instance;
 use fleetwright_core::{
-    ApiLimit, Balancers, Catalog, Checked, Clock, CreateRequest, Created, Deletion, Dns, Error,
-    Groups, Idempotency, Interruptions, Kind, LimitUnit, ListRequest, Listing, Node, NodeId,
+    ApiLimit, Balancers, Billing, Catalog, Checked, Clock, CreateRequest, Created, Deletion, Dns,
+    Error, Groups, Idempotency, Interruptions, Kind, LimitUnit, ListRequest, Listing, Node, NodeId,
     Operation, Provider, ProviderInfo, Quotas, Requests, Result,
 };
 use jiff::SignedDuration;
@@ -87,6 +87,8 @@ impl AwsProvider {
             user_data_limit: user_data::LIMIT,
             reports_boot: false,
             has_ssh: config.ssh,
+            // Linux instances: https://aws.amazon.com/ec2/pricing/on-demand/
+            billing: Billing::per_second(60),
             limits: limits(),
         };
         Ok(Self {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fleetwright_core::{
     Access, Availability, Boot, Claim, ClaimId, ClaimState, CreateRequest, Currency, Event,
-    EventKind, HourlyPrice, Labels, Life, Market, NodeId, NodeRecord, NodeSpec, Offer, Token,
+    EventKind, HourlyPrice, Labels, Life, Market, NodeId, NodeRecord, NodeSpec, Offer, Term, Token,
 };
 use fleetwright_store::{Lease, Store};
 use jiff::Timestamp;
@@ -129,6 +129,7 @@ pub(crate) fn record(number: usize, life: Life) -> NodeRecord {
         created_at: at(0),
         seen_at: Some(at(2)),
         gone_at: None,
+        term: Term::default(),
         reason: "because".into(),
     }
 }
