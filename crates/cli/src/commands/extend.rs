@@ -87,6 +87,11 @@ async fn chosen(context: &Context, args: &Extend, node: Option<&str>) -> Result<
         .into_iter()
         .filter(|record| !record.life.is_leaving())
         .filter(|record| args.pool.as_ref().is_none_or(|pool| record.pool == *pool))
+        // Of several, those are meant that end.
+        .filter(|record| {
+            let pool = context.loaded.config.pools.get(&record.pool);
+            record.term.ends_at.is_some() || pool.is_some_and(|pool| pool.limits.ends_nodes())
+        })
         .map(|record| record.id)
         .collect();
     if nodes.is_empty() {
@@ -94,7 +99,7 @@ async fn chosen(context: &Context, args: &Extend, node: Option<&str>) -> Result<
             Kind::NotFound,
             "there is no node whose time could be extended",
         )
-        .with_hint("`fleetwright up` makes them"));
+        .with_hint("`fleetwright status` shows the nodes and when they end"));
     }
     Ok(nodes)
 }

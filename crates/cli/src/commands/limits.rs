@@ -3,13 +3,14 @@
 //! Started by [`crate::background`], one for each fleet. What it says goes to its log.
 
 use std::fs;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use fleetwright::{Origin, Session};
 use fleetwright_core::{Clock, Error, Event, Kind, Result};
 use fleetwright_engine::{BACKGROUND, Listener, SystemClock, Watch};
+
+use jiff::Timestamp;
 
 use crate::background::LEASE;
 use crate::context::Context;
@@ -21,6 +22,8 @@ use crate::progress::line;
 const TTL: Duration = Duration::from_mins(10);
 /// Pause after an error of the journal or the configuration.
 const PAUSE: Duration = Duration::from_secs(5);
+/// Nobody ends within so many seconds of being wanted: the command that wants it has not begun yet.
+const GRACE: i64 = 4;
 /// Longest pause between two looks at the files.
 const LOOK: Duration = Duration::from_secs(5);
 
@@ -71,7 +74,7 @@ async fn keep(context: &Context, holder: &str) -> Result<()> {
                 for trouble in &round.troubles {
                     say(trouble);
                 }
-                if round.is_over() && fs::read(&wanted).is_ok_and(|after| after == before) {
+                if round.is_over() && is_old(&before) && fs::read(&wanted).ok() == Some(before) {
                     say("no node with a limit is left");
                     return fs::remove_file(&wanted).map_err(|error| {
                         let message = format!("`{}` cannot be removed", wanted.display());
@@ -89,6 +92,7 @@ async fn keep(context: &Context, holder: &str) -> Result<()> {
                 PAUSE
             }
         };
+        // Not without looking into the files now and then.
         SystemClock.sleep(pause.min(LOOK)).await;
         let now = self::version(context);
         if now != version {
@@ -108,12 +112,19 @@ async fn keep(context: &Context, holder: &str) -> Result<()> {
     }
 }
 
+/// Whether whoever wanted limits to be kept has had the time to begin.
+fn is_old(mark: &[u8]) -> bool {
+    let written = std::str::from_utf8(mark)
+        .ok()
+        .and_then(|text| text.split_whitespace().nth(1)?.parse::<Timestamp>().ok());
+    written.is_none_or(|at| SystemClock.now().duration_since(at).as_secs() >= GRACE)
+}
+
 /// What changes when the configuration file does.
 fn version(context: &Context) -> Option<(SystemTime, u64)> {
     let Origin::File(path) = &context.loaded.origin else {
         return None;
     };
-    let path: &PathBuf = path;
     let found = fs::metadata(path).ok()?;
     Some((found.modified().ok()?, found.len()))
 }
