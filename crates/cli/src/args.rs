@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
-use fleetwright_core::{Filter, Span};
+use fleetwright_core::{Error, Filter, Kind, Result, Span};
 
 /// Gets machines from any cloud, exactly once, and keeps them as they should be.
 #[derive(Debug, Parser)]
@@ -103,10 +103,11 @@ Example:
 Example:
   fleetwright status --json")]
     Status,
-    /// List the nodes that the journal knows, without asking anybody
+    /// List the nodes that the journal knows, without asking anybody (or live: `--live`)
     #[command(after_help = "\
-Example:
-  fleetwright nodes --on pool=web,state=ready")]
+Examples:
+  fleetwright nodes --on pool=web,state=ready
+  fleetwright nodes --live --foreign --on 'vpc-id=vpc-1a2b,instance-state-name=running'")]
     Nodes(Nodes),
     /// Show one node: state, address, claim and history
     #[command(after_help = "\
@@ -306,13 +307,41 @@ pub(crate) struct Selection {
     pub(crate) on: Option<Filter>,
 }
 
+impl Selection {
+    /// The filter, for nodes of the journal; everything if none was given.
+    ///
+    /// # Errors
+    /// `Invalid` if it speaks of what only a provider knows: it would select nothing.
+    pub(crate) fn of_records(&self) -> Result<Filter> {
+        let filter = self.on.clone().unwrap_or_default();
+        match filter
+            .terms()
+            .iter()
+            .find(|term| term.key().starts_with("metadata."))
+        {
+            Some(term) => Err(Error::new(
+                Kind::Invalid,
+                format!("`{}` is known to the providers only", term.key()),
+            )
+            .with_hint("`fleetwright nodes --live` asks them")),
+            None => Ok(filter),
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Nodes {
     #[command(flatten)]
     pub(crate) selection: Selection,
     /// Also those that are gone
-    #[arg(long, short)]
+    #[arg(long, short, conflicts_with = "live")]
     pub(crate) all: bool,
+    /// Ask the providers instead of the journal: the nodes of every fleet
+    #[arg(long)]
+    pub(crate) live: bool,
+    /// Also nodes that Fleetwright did not make
+    #[arg(long, requires = "live")]
+    pub(crate) foreign: bool,
 }
 
 #[derive(Debug, Args)]

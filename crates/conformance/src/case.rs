@@ -138,6 +138,7 @@ macro_rules! for_each_case {
                 an_empty_world_is_listed_as_complete: "nothing is invented, and emptiness is certain",
                 every_page_is_listed: "more than two pages of nodes are all listed",
                 labels_narrow_a_listing: "only nodes with all these labels",
+                a_filter_hides_no_match: "a filter leaves out nothing that matches it",
                 regions_narrow_a_listing: "only nodes of these regions",
                 an_unknown_region_is_not_an_empty_listing: "what cannot be looked at is not empty",
                 foreign_nodes_are_listed_on_request_only: "nodes of others stay out unless asked for",

@@ -155,6 +155,7 @@ impl Run<'_> {
             spec,
             token,
             replay: false,
+            host_key: None,
         }
     }
 

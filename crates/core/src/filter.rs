@@ -10,8 +10,17 @@ use crate::{Error, Kind, Result};
 /// Terms joined by commas, all of which must hold.
 ///
 /// A term is `key=value` or `key!=value`. A value may hold `*` for any text and several
-/// alternatives joined by `|`. A key that a node lacks compares as the empty text. See
-/// `NodeRecord::property` for the keys.
+/// alternatives joined by `|`. A key that a node lacks compares as the empty text.
+///
+/// | key | what |
+/// |---|---|
+/// | `id`, `name`, `pool`, `provider`, `region`, `zone`, `type`, `market`, `state` | properties of every node |
+/// | `label.<key>` | a label |
+/// | `metadata.<name>` | what only the provider knows of a node: `Node::metadata` |
+///
+/// The names that EC2's own filters have are taken too: `tag:<key>` is `label.<key>`,
+/// `instance-type` is `type`, `availability-zone` is `zone`, and `vpc-id`, `subnet-id`, `image-id`,
+/// `key-name`, `instance-state-name` and `instance-lifecycle` are `metadata.<name>`.
 ///
 /// ```
 /// use fleetwright_core::Filter;
@@ -28,24 +37,80 @@ pub struct Filter {
     terms: Vec<Term>,
 }
 
+/// One condition of a [`Filter`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Term {
+pub struct Term {
     key: String,
     negated: bool,
     patterns: Vec<String>,
+}
+
+impl Term {
+    /// What it is about: one of the keys of [`Filter`], never another name for it.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// Whether the patterns say what must not be.
+    pub fn is_negated(&self) -> bool {
+        self.negated
+    }
+
+    /// The alternatives, in which `*` stands for any text.
+    pub fn patterns(&self) -> &[String] {
+        &self.patterns
+    }
+
+    /// Whether a value is selected; the empty text for a node that has none.
+    pub fn matches(&self, value: &str) -> bool {
+        self.patterns.iter().any(|pattern| glob(pattern, value)) != self.negated
+    }
 }
 
 const KEYS: [&str; 9] = [
     "id", "name", "pool", "provider", "region", "zone", "type", "market", "state",
 ];
 
+/// What users of EC2 write, and what it is called here.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstances.html>
+const OTHER_NAMES: [(&str, &str); 8] = [
+    ("instance-type", "type"),
+    ("availability-zone", "zone"),
+    ("vpc-id", "metadata.vpc-id"),
+    ("subnet-id", "metadata.subnet-id"),
+    ("image-id", "metadata.image-id"),
+    ("key-name", "metadata.key-name"),
+    ("instance-state-name", "metadata.instance-state-name"),
+    ("instance-lifecycle", "metadata.instance-lifecycle"),
+];
+
+/// The key that a written one stands for.
+fn canonical(key: &str) -> Option<String> {
+    if let Some(label) = key.strip_prefix("tag:").filter(|label| !label.is_empty()) {
+        return Some(format!("label.{label}"));
+    }
+    if let Some((_, ours)) = OTHER_NAMES.iter().find(|(name, _)| *name == key) {
+        return Some((*ours).to_owned());
+    }
+    let is_known = KEYS.contains(&key)
+        || ["label.", "metadata."].iter().any(|prefix| {
+            key.strip_prefix(prefix)
+                .is_some_and(|rest| !rest.is_empty())
+        });
+    is_known.then(|| key.to_owned())
+}
+
 impl Filter {
     /// Whether something with these properties is selected. An empty filter selects everything.
     pub fn matches<'a>(&self, property: &dyn Fn(&str) -> Option<&'a str>) -> bool {
-        self.terms.iter().all(|term| {
-            let value = property(&term.key).unwrap_or("");
-            term.patterns.iter().any(|pattern| glob(pattern, value)) != term.negated
-        })
+        self.terms
+            .iter()
+            .all(|term| term.matches(property(&term.key).unwrap_or("")))
+    }
+
+    /// The conditions, all of which must hold.
+    pub fn terms(&self) -> &[Term] {
+        &self.terms
     }
 
     /// Whether it selects everything.
@@ -96,18 +161,22 @@ impl FromStr for Filter {
                 .strip_suffix('!')
                 .map_or((key, false), |key| (key, true));
             let key = key.trim();
-            if !KEYS.contains(&key) && key.strip_prefix("label.").is_none_or(str::is_empty) {
+            let Some(key) = canonical(key) else {
                 return Err(
-                    Error::new(Kind::Invalid, format!("`{key}` is not a filter key"))
-                        .with_hint(format!("known keys: {}, label.<key>", KEYS.join(", "))),
+                    Error::new(Kind::Invalid, format!("`{key}` is not a filter key")).with_hint(
+                        format!(
+                            "known keys: {}, label.<key>, metadata.<name>",
+                            KEYS.join(", ")
+                        ),
+                    ),
                 );
-            }
+            };
             let patterns = value
                 .split('|')
                 .map(|pattern| pattern.trim().to_owned())
                 .collect();
             terms.push(Term {
-                key: key.to_owned(),
+                key,
                 negated,
                 patterns,
             });
@@ -171,6 +240,25 @@ mod tests {
             let filter: Filter = text.parse().unwrap();
             assert_eq!(filter.matches(&web), expected, "{text}");
             assert_eq!(filter.to_string().parse::<Filter>().unwrap(), filter);
+        }
+    }
+
+    #[test]
+    fn names_of_ec2_mean_the_same_as_ours() {
+        for (text, ours) in [
+            ("tag:team=ml", "label.team=ml"),
+            ("instance-type=m5.*", "type=m5.*"),
+            ("availability-zone!=eu-west-1a", "zone!=eu-west-1a"),
+            ("vpc-id=vpc-1|vpc-2", "metadata.vpc-id=vpc-1|vpc-2"),
+            (
+                "instance-state-name=shutting-down",
+                "metadata.instance-state-name=shutting-down",
+            ),
+        ] {
+            assert_eq!(text.parse::<Filter>().unwrap().to_string(), ours);
+        }
+        for text in ["tag:=ml", "label.=ml", "metadata.=1", "vpc=1"] {
+            assert!(text.parse::<Filter>().is_err(), "{text}");
         }
     }
 

@@ -13,9 +13,11 @@
 //! *a listing says whether it is complete*.
 
 pub mod ability;
+mod account;
 mod billing;
 mod claim;
 mod clock;
+mod cloud_init;
 mod duration;
 mod error;
 mod event;
@@ -36,13 +38,15 @@ mod secret;
 mod spec;
 
 pub use ability::{Balancers, Catalog, Dns, Groups, Interruptions, Quotas, Requests};
+pub use account::{AccountConfig, AccountContext};
 pub use billing::{Amount, Billing};
 pub use claim::{Claim, ClaimId, ClaimState};
 pub use clock::Clock;
+pub use cloud_init::{CLOUD_INIT_RESERVE, cloud_init};
 pub use duration::{Span, parse_duration};
 pub use error::{Effect, Error, ErrorReport, Kind, Remedy, Result, Scope};
 pub use event::{Event, EventKind};
-pub use filter::Filter;
+pub use filter::{Filter, Term};
 pub use hash::{Fingerprint, fingerprint};
 pub use id::{NodeId, check_name};
 pub use label::{Labels, keys};
@@ -55,7 +59,7 @@ pub use pool::{Candidate, Idle, IdleSignal, Limits, Pool, Strategy};
 pub use provider::{
     ApiLimit, Checked, Deletion, Idempotency, LimitUnit, Operation, Provider, ProviderInfo,
 };
-pub use record::{Life, NodeRecord, Term};
+pub use record::{Life, NodeRecord, Tenure};
 pub use remote::{Command, Exit, NoOutput, Output, OutputSink, Remote, Stream};
-pub use secret::Secret;
-pub use spec::{CreateRequest, Created, Market, NodeSpec, Token};
+pub use secret::{Secret, SecretRef, SecretSource};
+pub use spec::{CreateRequest, Created, HostKey, HostKeys, Market, NodeSpec, Token};

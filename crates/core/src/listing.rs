@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, ErrorReport, Labels, Node};
+use crate::{Error, ErrorReport, Filter, Labels, Node};
 
 /// What to list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -13,6 +13,9 @@ pub struct ListRequest {
     pub labels: Labels,
     /// Also nodes that Fleetwright did not make.
     pub foreign: bool,
+    /// What the caller is interested in. A provider may leave out nodes that do not match, to ask
+    /// its cloud for less, and never one that does; the caller filters again.
+    pub filter: Filter,
 }
 
 /// The nodes that a provider found, and whether these are all there are.

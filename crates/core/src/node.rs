@@ -1,5 +1,6 @@
 //! What a cloud says there is.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fmt;
 use std::net::IpAddr;
@@ -47,9 +48,41 @@ pub struct Node {
     /// Anything the provider adds in words: why it stopped, when it will be reclaimed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// What else the provider says of it, under the provider's own names: `vpc-id`, `image-id`,
+    /// and `tag:<key>` for tags that are no labels. For people and filters; nothing is decided by
+    /// it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metadata: BTreeMap<String, String>,
 }
 
 impl Node {
+    /// The value of a filter key for this node; `None` if it has no such property. See
+    /// [`Filter`](crate::Filter) for the keys.
+    pub fn property(&self, key: &str) -> Option<&str> {
+        match key {
+            "id" => Some(self.id.as_str()),
+            "name" => Some(&self.name),
+            "pool" => self.label(keys::POOL),
+            "provider" => Some(self.id.provider()),
+            "region" => Some(self.id.region()),
+            "zone" => self.zone.as_deref(),
+            "type" => Some(&self.instance_type),
+            "market" => Some(self.market.as_str()),
+            "state" => Some(self.state.as_str()),
+            _ => match key.strip_prefix("label.") {
+                Some(label) => self.label(label).or_else(|| {
+                    self.metadata
+                        .get(&format!("tag:{label}"))
+                        .map(String::as_str)
+                }),
+                None => self
+                    .metadata
+                    .get(key.strip_prefix("metadata.")?)
+                    .map(String::as_str),
+            },
+        }
+    }
+
     /// Whether its labels say that Fleetwright made it.
     pub fn is_managed(&self) -> bool {
         self.labels

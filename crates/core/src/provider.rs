@@ -106,6 +106,9 @@ pub struct ProviderInfo {
     pub has_ssh: bool,
     /// How the time of a node is counted when it is billed.
     pub billing: Billing,
+    /// Whether `CreateRequest::host_key` reaches its nodes, so that their first login can be
+    /// trusted. `false` where host keys are learned otherwise, or not at all.
+    pub plants_host_keys: bool,
     /// The documented rate limits; answers correct them.
     pub limits: Vec<ApiLimit>,
 }

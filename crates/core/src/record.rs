@@ -108,7 +108,7 @@ impl FromStr for Life {
 
 /// How long a node may run, as it was agreed on when it was asked for and moved since.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Term {
+pub struct Tenure {
     /// When its time is over: its pool's `max_runtime` after it was made, or later if that was
     /// extended. Absent: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -122,7 +122,7 @@ pub struct Term {
     pub idle_since: Option<Timestamp>,
 }
 
-impl Term {
+impl Tenure {
     /// Whether nothing limits it.
     pub const fn is_unlimited(&self) -> bool {
         self.ends_at.is_none() && self.kept_until.is_none() && self.idle_since.is_none()
@@ -169,8 +169,8 @@ pub struct NodeRecord {
     /// When it was confirmed gone.
     pub gone_at: Option<Timestamp>,
     /// How long it may run.
-    #[serde(default, skip_serializing_if = "Term::is_unlimited")]
-    pub term: Term,
+    #[serde(default, skip_serializing_if = "Tenure::is_unlimited")]
+    pub tenure: Tenure,
     /// Why it is where it is, in words: the reason of the last change.
     pub reason: String,
 }

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{ClaimId, Error, Fingerprint, Labels, Node, Scope, fingerprint};
+use crate::{ClaimId, Error, Fingerprint, Labels, Node, Result, Scope, Secret, fingerprint};
 
 /// How a machine is bought.
 #[derive(
@@ -129,6 +129,29 @@ pub struct CreateRequest {
     /// Whether the request may have been sent before. Providers without native tokens list the
     /// machines that carry the token first, and make only what is missing.
     pub replay: bool,
+    /// The host key that the machines shall have. It belongs to the token and is never stored or
+    /// shown: whoever sends the request derives it again.
+    #[serde(skip)]
+    pub host_key: Option<HostKey>,
+}
+
+/// A key pair by which a machine proves who it is at its first login.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostKey {
+    /// The public half in OpenSSH's format, without a comment: `ssh-ed25519 AAAA…`.
+    pub public: String,
+    /// The private half in OpenSSH's format.
+    pub private: Secret,
+}
+
+/// Makes host keys: for the same token always the same, so that a repeated request is the same
+/// request, and a node's key is known without having been stored.
+pub trait HostKeys: fmt::Debug + Send + Sync {
+    /// The key of the machines that this token makes.
+    ///
+    /// # Errors
+    /// `Unexpected` if no key can be made.
+    fn host_key(&self, token: &Token) -> Result<HostKey>;
 }
 
 impl CreateRequest {

@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::engine::Look;
 use crate::execute::Failure;
 use crate::life::elapsed;
-use crate::term::is_over;
+use crate::tenure::is_over;
 use crate::watch::BACKGROUND;
 use crate::{Engine, Executed, Observation, PlanOptions, plan};
 

@@ -14,7 +14,7 @@ use futures::StreamExt;
 use futures::stream;
 
 use crate::life::elapsed;
-use crate::term::{is_over, late_end};
+use crate::tenure::{is_over, late_end};
 use crate::{CatalogView, Evidence, Fleet, Observation, Recorder, Seen, advance};
 
 /// Login attempts at the same time.
@@ -337,7 +337,7 @@ impl Engine {
             let mut next = advance(record, &evidence, limits, observation.at);
             let end = late_end(next.as_ref().unwrap_or(record), pool, observation.at);
             if end.is_some() {
-                next.get_or_insert_with(|| record.clone()).term.ends_at = end;
+                next.get_or_insert_with(|| record.clone()).tenure.ends_at = end;
             }
             if let Some(next) = next {
                 changes.push((next, record.life));

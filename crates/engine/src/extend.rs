@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::Engine;
 use crate::life::elapsed;
-use crate::term::end_after;
+use crate::tenure::end_after;
 
 /// More time for nodes.
 #[derive(Debug, Clone)]
@@ -101,14 +101,14 @@ fn extended(
             .with_hint("`fleetwright up` makes another in its place"));
     }
     let idles = pool.is_some_and(|pool| pool.limits.idle_after.is_some());
-    if record.term.ends_at.is_none() && !idles {
+    if record.tenure.ends_at.is_none() && !idles {
         let message = format!("`{name}` has no end that could be moved: nothing limits it");
         return Err(Error::new(Kind::Invalid, message).with_hint(format!(
             "a limit is set by `pools.{}.limits.max_runtime`",
             record.pool
         )));
     }
-    let to = record.term.ends_at.map(|end| end_after(end.max(now), by));
+    let to = record.tenure.ends_at.map(|end| end_after(end.max(now), by));
     let kept_until = end_after(now, by);
     let longest = elapsed(record.created_at, to.unwrap_or(kept_until));
     if let Some(cap) = pool.and_then(|pool| pool.limits.extend_to)
@@ -117,7 +117,7 @@ fn extended(
         let ran = Span(Duration::from_secs(longest.as_secs()));
         let left = cap.0.saturating_sub(elapsed(
             record.created_at,
-            record.term.ends_at.unwrap_or(now).max(now),
+            record.tenure.ends_at.unwrap_or(now).max(now),
         ));
         let hint = if left.is_zero() {
             format!(
@@ -137,14 +137,14 @@ fn extended(
         .with_hint(hint));
     }
     let mut next = record.clone();
-    next.term.ends_at = to;
-    next.term.kept_until = Some(kept_until.max(record.term.kept_until.unwrap_or(kept_until)));
+    next.tenure.ends_at = to;
+    next.tenure.kept_until = Some(kept_until.max(record.tenure.kept_until.unwrap_or(kept_until)));
     let extended = Extended {
         node: record.id.clone(),
         name: name.clone(),
-        from: record.term.ends_at,
+        from: record.tenure.ends_at,
         to,
-        kept_until: next.term.kept_until.unwrap_or(kept_until),
+        kept_until: next.tenure.kept_until.unwrap_or(kept_until),
     };
     Ok((next, extended))
 }

@@ -167,7 +167,9 @@ pub(crate) fn elapsed(since: Timestamp, now: Timestamp) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use fleetwright_core::{Addresses, Labels, Market, Term};
+    use std::collections::BTreeMap;
+
+    use fleetwright_core::{Addresses, Labels, Market, Tenure};
 
     use super::*;
 
@@ -191,7 +193,7 @@ mod tests {
             created_at: Timestamp::UNIX_EPOCH,
             seen_at: None,
             gone_at: None,
-            term: Term::default(),
+            tenure: Tenure::default(),
             reason: "made".into(),
         }
     }
@@ -211,6 +213,7 @@ mod tests {
             created_at: None,
             price: None,
             message: None,
+            metadata: BTreeMap::new(),
         }
     }
 

@@ -15,7 +15,7 @@ use fleetwright_core::{
 use fleetwright_store::Lease;
 
 use crate::Engine;
-use crate::term::first_term;
+use crate::tenure::first_tenure;
 
 impl Engine {
     /// Finds out what became of a claim. `Ok(Some(count))`: it is closed, with so many machines.
@@ -95,6 +95,7 @@ impl Engine {
             regions: Some(vec![claim.region().to_owned()]),
             labels: Labels::from([(keys::CLAIM.into(), claim.token().to_string())]),
             foreign: false,
+            ..ListRequest::default()
         };
         let listing = match provider.list(&request).await {
             Ok(listing) => listing,
@@ -242,7 +243,7 @@ pub(crate) fn record_of(node: &Node, claim: Option<&Claim>, now: jiff::Timestamp
         created_at,
         seen_at: Some(now),
         gone_at: gone.then_some(now),
-        term: first_term(node, claim, created_at, now),
+        tenure: first_tenure(node, claim, created_at, now),
         reason: match claim {
             Some(claim) => format!("asked for as {}", claim.offer.label()),
             None => "found with our label and taken into the records".into(),

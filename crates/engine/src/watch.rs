@@ -14,7 +14,7 @@ use fleetwright_core::{Claim, EventKind, Kind, NodeId, NodeRecord, Pool, Purpose
 use jiff::Timestamp;
 
 use crate::life::elapsed;
-use crate::term::{is_idle_too_long, is_over};
+use crate::tenure::{is_idle_too_long, is_over};
 use crate::{Approval, ConvergeOptions, Engine, PlanOptions, Standing, Use};
 
 /// How the names of those begin who hold the lease in the background, for moments: they are waited
@@ -84,7 +84,7 @@ impl Engine {
 
     fn is_limited(&self, record: &NodeRecord) -> bool {
         let pool = self.fleet.pools.get(&record.pool);
-        record.term.ends_at.is_some() || pool.is_some_and(|pool| pool.limits.ends_nodes())
+        record.tenure.ends_at.is_some() || pool.is_some_and(|pool| pool.limits.ends_nodes())
     }
 
     /// One round: looks at nodes that may be unused, and removes those whose time is over.
@@ -121,7 +121,7 @@ impl Engine {
         let now = self.clock.now();
         if watch.futile == 0 {
             // A node that is just being removed is not waited for like this.
-            let ends = limited.iter().filter_map(|record| record.term.ends_at);
+            let ends = limited.iter().filter_map(|record| record.tenure.ends_at);
             for end in ends.filter(|end| *end > now) {
                 round.pause = round.pause.min(elapsed(now, end));
             }
@@ -216,11 +216,11 @@ impl Engine {
             };
             tracing::debug!(node = %record.name, idle = found.is_idle(), "{}", found.why());
             let since = watch.unused.get(id).map(|unused| unused.since);
-            if record.term.idle_since == since {
+            if record.tenure.idle_since == since {
                 continue;
             }
             let mut next = (*record).clone();
-            next.term.idle_since = since;
+            next.tenure.idle_since = since;
             changed.push(next);
             events.push(EventKind::UseChanged {
                 node: id.clone(),
@@ -255,7 +255,7 @@ impl Engine {
                 if let Some(mut record) = self.store.node(&change.id).await?
                     && !record.life.is_leaving()
                 {
-                    record.term.idle_since = change.term.idle_since;
+                    record.tenure.idle_since = change.tenure.idle_since;
                     records.push(record);
                 }
             }
@@ -285,7 +285,7 @@ impl Engine {
                 let unused = watch.unused.get(&record.id);
                 let pool = self.fleet.pools.get(&record.pool);
                 // The journal must say so too: the planner reads nothing else.
-                unused.is_some_and(|unused| record.term.idle_since == Some(unused.since))
+                unused.is_some_and(|unused| record.tenure.idle_since == Some(unused.since))
                     && is_idle_too_long(record, pool, now).is_some()
             })
             .map(|record| record.id)

@@ -5,6 +5,7 @@
 //!   journal.db                the journal
 //!   id_ed25519                the fleet's own key, made on first use
 //!   known_hosts               pinned host keys
+//!   host_keys.seed            from which the host keys of new nodes follow
 //!   nodes/<provider>/         directories of local nodes
 //!   sim/<provider>.world      worlds of simulated clouds
 //!   limits.wanted             there while something must keep the limits of nodes
@@ -89,6 +90,11 @@ impl Paths {
     /// The fleet's private key.
     pub fn identity(&self) -> PathBuf {
         self.fleet.join("id_ed25519")
+    }
+
+    /// The seed of the host keys that are planted on new nodes.
+    pub fn host_key_seed(&self) -> PathBuf {
+        self.fleet.join("host_keys.seed")
     }
 
     /// The pinned host keys.

@@ -5,9 +5,11 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use fleetwright_core::{Clock, Provider, Remote, Result};
-use fleetwright_engine::{Engine, Fleet, Guarded, Listener, Policy, Recorder, Safety, SystemClock};
-use fleetwright_remote::{Ssh, SshOptions, generate_identity};
+use fleetwright_core::{Clock, HostKeys, Provider, Remote, Result};
+use fleetwright_engine::{
+    Engine, Fleet, Guarded, Listener, Planting, Policy, Recorder, Safety, SystemClock,
+};
+use fleetwright_remote::{HostKeySeed, Ssh, SshOptions, generate_identity};
 use fleetwright_store::Store;
 
 use crate::config::{Config, Loaded, Overrides};
@@ -146,9 +148,21 @@ impl Session {
             seed: uuid::Uuid::new_v4().as_u64_pair().0,
             ..options.policy
         };
+        let plants = providers.values().any(|p| p.info().plants_host_keys);
+        let host_keys: Option<Arc<dyn HostKeys>> = if plants {
+            Some(Arc::new(HostKeySeed::open(&paths.host_key_seed())?))
+        } else {
+            None
+        };
         let guarded = providers
             .into_iter()
             .map(|(name, provider)| {
+                let provider = match &host_keys {
+                    Some(keys) if provider.info().plants_host_keys => {
+                        Arc::new(Planting::new(provider, Arc::clone(keys), store.journal()))
+                    }
+                    _ => provider,
+                };
                 let guarded: Arc<dyn Provider> = Arc::new(Guarded::new(
                     provider,
                     policy.clone(),

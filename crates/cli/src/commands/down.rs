@@ -53,9 +53,10 @@ pub(super) async fn run(context: &Context, args: &Down) -> Result<Exit> {
 
 /// The nodes that the filter selects; `None` for all, whether the journal knows them or not.
 async fn selected(context: &Context, args: &Down) -> Result<Option<Vec<NodeId>>> {
-    let Some(filter) = &args.selection.on else {
+    if args.selection.on.is_none() {
         return Ok(None);
-    };
+    }
+    let filter = args.selection.of_records()?;
     let records = context.nodes(false).await?;
     let nodes: Vec<NodeId> = records
         .iter()

@@ -110,7 +110,7 @@ type Unreachable = Vec<(String, Error)>;
 
 /// The nodes that were asked for. Failed ones too: whoever wants to know why looks there.
 async fn targets(context: &Context, args: &Exec) -> Result<(Targets, Unreachable)> {
-    let filter = args.selection.on.clone().unwrap_or_default();
+    let filter = args.selection.of_records()?;
     let records = context.nodes(false).await?;
     let chosen = records
         .iter()

@@ -90,7 +90,7 @@ async fn chosen(context: &Context, args: &Extend, node: Option<&str>) -> Result<
         // Of several, those are meant that end.
         .filter(|record| {
             let pool = context.loaded.config.pools.get(&record.pool);
-            record.term.ends_at.is_some() || pool.is_some_and(|pool| pool.limits.ends_nodes())
+            record.tenure.ends_at.is_some() || pool.is_some_and(|pool| pool.limits.ends_nodes())
         })
         .map(|record| record.id)
         .collect();

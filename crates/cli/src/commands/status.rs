@@ -140,9 +140,9 @@ fn end(engine: &Engine, record: &NodeRecord) -> End {
     let idle_after = pool.and_then(|pool| pool.limits.idle_after);
     End {
         node: record.name.clone(),
-        ends_at: record.term.ends_at,
-        kept_until: record.term.kept_until,
-        idle_since: record.term.idle_since,
+        ends_at: record.tenure.ends_at,
+        kept_until: record.tenure.kept_until,
+        idle_since: record.tenure.idle_since,
         idle_after_seconds: idle_after.map(|span| span.0.as_secs()),
     }
 }

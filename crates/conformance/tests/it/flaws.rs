@@ -458,6 +458,11 @@ const CAUGHT: &[Row] = &[
         ],
     ),
     (
+        Flaw::TakesPatternsForWords,
+        NATIVE,
+        &["a_filter_hides_no_match"],
+    ),
+    (
         Flaw::IgnoresLabelFilters,
         NATIVE,
         &["labels_narrow_a_listing"],

@@ -14,7 +14,7 @@ use futures::StreamExt;
 use futures::stream;
 
 use super::Executed;
-use crate::term::expiry_label;
+use crate::tenure::expiry_label;
 use crate::{Engine, Observation};
 
 /// Create calls of one pool at the same time.
@@ -242,6 +242,7 @@ impl Engine {
                 spec,
                 token,
                 replay: false,
+                host_key: None,
             },
             state: ClaimState::Open,
             made_at: now,

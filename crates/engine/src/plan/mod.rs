@@ -18,7 +18,7 @@ use fleetwright_core::{
 
 use self::cost::Costs;
 use crate::life::elapsed;
-use crate::term::{is_idle_too_long, is_over};
+use crate::tenure::{is_idle_too_long, is_over};
 use crate::{Fleet, Observation, Selection, select_offers};
 
 /// Offers that a create step carries at most.

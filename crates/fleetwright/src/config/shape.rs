@@ -6,14 +6,13 @@
 //! JSON Schema that `schemars` writes for configuration structs; what it does not know it lets
 //! pass, and then the judge's own words are used.
 
-use fleetwright_core::Span;
+use fleetwright_core::{SecretRef, Span};
 use serde_json::{Map, Value};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::source::Problem;
 use super::suggest;
-use crate::secret::SecretRef;
 
 /// Walks values and collects what is wrong with them.
 pub(crate) struct Shape<'a> {

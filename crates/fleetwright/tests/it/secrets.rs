@@ -3,15 +3,15 @@
 use std::fs;
 use std::path::Path;
 
-use fleetwright::core::Kind;
-use fleetwright::{Environment, SecretRef};
+use fleetwright::core::{Kind, SecretSource as _};
+use fleetwright::{Environment, SecretReader, SecretRef};
 
 async fn resolve(text: &str, base: &Path) -> Result<String, String> {
     let environment: Environment = [("TOKEN", "from-env\n"), ("EMPTY", "")]
         .into_iter()
         .collect();
     let reference: SecretRef = text.parse().expect("a reference");
-    match reference.resolve(&environment, base).await {
+    match SecretReader::new(environment, base).fetch(&reference).await {
         Ok(secret) => Ok(secret.reveal().to_owned()),
         Err(error) => {
             assert_eq!(error.kind(), Kind::Config);

@@ -20,6 +20,8 @@ pub struct Call {
     pub status: u16,
     /// How many machines it asked for; 0 if it asked for none.
     pub machines: u32,
+    /// The names of its filters, for example `tag:team`.
+    pub filters: Vec<String>,
 }
 
 /// A parsed request.

@@ -225,6 +225,12 @@ fn note(shared: &Shared, request: &Request, status: u16, machines: u32) {
         at: request.at,
         status,
         machines,
+        filters: request
+            .params
+            .list("Filter")
+            .into_iter()
+            .filter_map(|filter| filter.owned("Name"))
+            .collect(),
     });
 }
 

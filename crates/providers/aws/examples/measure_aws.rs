@@ -103,6 +103,7 @@ async fn create(provider: &AwsProvider, image: &str, count: u32) -> Result<Value
         },
         token: Token::from_stored(String::new()),
         replay: false,
+        host_key: None,
     };
     request.token = Token::new(ClaimId::new(), 0, &request.parameters());
     let started = Instant::now();

@@ -27,8 +27,14 @@ pub struct AwsConfig {
     /// Whether nodes can be logged in to over SSH from here. If not, a node is ready as soon as
     /// EC2 says that it runs.
     pub ssh: bool,
+    /// Whether each new node gets its SSH host key from here, in its user data, so that the first
+    /// login can be trusted. Whatever runs on the node can read user data. Without it, and on images
+    /// without cloud-init, host keys must be in your own `known_hosts`.
+    pub plant_host_keys: bool,
     /// User to log in as: `ec2-user` on Amazon Linux, `ubuntu` on Ubuntu, `admin` on Debian.
     pub ssh_user: String,
+    /// TCP port of the nodes' SSH server.
+    pub ssh_port: u16,
     /// Which address is used for logins and shown.
     pub address: AddressKind,
     /// Where on-demand prices come from.
@@ -78,7 +84,9 @@ impl Default for AwsConfig {
             endpoint: None,
             account: None,
             ssh: true,
+            plant_host_keys: true,
             ssh_user: "ec2-user".to_owned(),
+            ssh_port: 22,
             address: AddressKind::default(),
             prices: PriceSource::default(),
             interruption_queue: None,

@@ -29,6 +29,7 @@ impl Groups for AwsProvider {
             spec: spec.node.clone(),
             token: token.clone(),
             replay: false,
+            host_key: None,
         };
         // The members carry the token of the group, whatever made the spec.
         let claim = fleetwright_core::keys::CLAIM.to_owned();

@@ -24,6 +24,7 @@ mod keeper;
 mod launch;
 mod list;
 mod memory;
+mod narrow;
 mod node;
 mod options;
 mod prices;
@@ -33,7 +34,6 @@ mod recent;
 mod remembered;
 mod requests;
 mod subnet;
-mod user_data;
 
 pub use api::{ACTIONS, StaticCredentials};
 pub use config::{AddressKind, AwsConfig, PriceSource};

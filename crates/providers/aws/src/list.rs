@@ -8,6 +8,7 @@ use futures::future::join_all;
 
 use crate::api::RegionApi;
 use crate::error::At;
+use crate::narrow;
 use crate::provider::AwsProvider;
 
 /// Instances per page; EC2's most.
@@ -67,6 +68,7 @@ impl AwsProvider {
                 keys::MANAGED_BY_VALUE,
             ));
         }
+        filters.extend(narrow::filters(&request.filter));
         let at = At::new("DescribeInstances", region);
         let mut next: Option<String> = None;
         loop {

@@ -1,8 +1,11 @@
 //! An instance as EC2 describes it, as a node.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use aws_sdk_ec2::types::{Instance, InstanceLifecycleType, InstanceStateName, Tag};
+use aws_sdk_ec2::types::{
+    ArchitectureValues, Instance, InstanceLifecycleType, InstanceStateName, Tag,
+};
 use fleetwright_core::{Access, Addresses, Labels, Market, Node, NodeId, NodeState, Result};
 use jiff::Timestamp;
 
@@ -47,7 +50,7 @@ pub(crate) fn node(
     let access = match (&state, login_address(config.address, &addresses)) {
         (NodeState::Pending | NodeState::Running, Some(host)) if config.ssh => Some(Access {
             host: host.to_string(),
-            port: 22,
+            port: config.ssh_port,
             user: config.ssh_user.clone(),
             host_keys: Vec::new(),
         }),
@@ -79,8 +82,75 @@ pub(crate) fn node(
             .and_then(|time| Timestamp::from_second(time.secs() + 1).ok()),
         price: None,
         message: message(from),
+        metadata: metadata(from),
         labels,
     })
+}
+
+/// Names of what EC2 tells besides: where its filters have one, the same.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstances.html>
+pub(crate) mod named {
+    /// EC2's own word for the state.
+    pub(crate) const STATE: &str = "instance-state-name";
+    /// `spot`, `scheduled`, `capacity-block`; absent if on demand.
+    pub(crate) const LIFECYCLE: &str = "instance-lifecycle";
+    /// The VPC.
+    pub(crate) const VPC: &str = "vpc-id";
+    /// The subnet.
+    pub(crate) const SUBNET: &str = "subnet-id";
+    /// The AMI.
+    pub(crate) const IMAGE: &str = "image-id";
+    /// The key pair.
+    pub(crate) const KEY: &str = "key-name";
+    /// `i386`, `x86_64`, `arm64`.
+    pub(crate) const ARCHITECTURE: &str = "architecture";
+    /// When it was launched.
+    pub(crate) const LAUNCH_TIME: &str = "launch-time";
+    /// The Auto Scaling group that keeps it.
+    pub(crate) const GROUP: &str = "group";
+    /// The EC2 Fleet or Spot Fleet request that keeps it.
+    pub(crate) const FLEET: &str = "fleet";
+}
+
+fn metadata(from: &Instance) -> BTreeMap<String, String> {
+    let tag = |key: &str| {
+        let found = from.tags().iter().find(|tag| tag.key() == Some(key));
+        found.and_then(Tag::value)
+    };
+    let launched = from
+        .launch_time()
+        .and_then(|time| Timestamp::from_second(time.secs()).ok())
+        .map(|time| time.to_string());
+    let state = from.state().and_then(|state| state.name());
+    [
+        (named::STATE, state.map(InstanceStateName::as_str)),
+        (
+            named::LIFECYCLE,
+            from.instance_lifecycle().map(InstanceLifecycleType::as_str),
+        ),
+        (named::VPC, from.vpc_id()),
+        (named::SUBNET, from.subnet_id()),
+        (named::IMAGE, from.image_id()),
+        (named::KEY, from.key_name()),
+        (
+            named::ARCHITECTURE,
+            from.architecture().map(ArchitectureValues::as_str),
+        ),
+        (named::LAUNCH_TIME, launched.as_deref()),
+        (named::GROUP, tag(membership::GROUP)),
+        (
+            named::FLEET,
+            tag(membership::FLEET).or_else(|| tag(membership::SPOT_FLEET)),
+        ),
+    ]
+    .into_iter()
+    .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
+    .chain(from.tags().iter().filter_map(|tag| {
+        let key = tag.key().filter(|key| !is_label(key))?;
+        Some((format!("tag:{key}"), tag.value()?.to_owned()))
+    }))
+    .filter(|(_, value)| !value.is_empty())
+    .collect()
 }
 
 /// Machines of one `RunInstances` are told apart by their place in it, others by their id: what
@@ -111,9 +181,13 @@ fn name(from: &Instance, labels: &Labels, native: &str) -> String {
 pub(crate) fn labels(tags: &[Tag]) -> Labels {
     tags.iter()
         .filter_map(|tag| Some((tag.key()?, tag.value().unwrap_or_default())))
-        .filter(|(key, _)| *key != NAME && !key.starts_with("aws:"))
+        .filter(|(key, _)| is_label(key))
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .collect()
+}
+
+fn is_label(key: &str) -> bool {
+    key != NAME && !key.starts_with("aws:")
 }
 
 fn node_state(name: &InstanceStateName) -> NodeState {
@@ -181,6 +255,26 @@ mod tests {
         assert_eq!(odd.state, NodeState::Unknown("hibernating".to_owned()));
         let none = Instance::builder().instance_id("i-1").build();
         assert!(node("aws", "us-east-1", &AwsConfig::default(), &none).is_err());
+    }
+
+    #[test]
+    fn what_ec2_tells_besides_is_kept_under_its_own_names() {
+        let mut odd = instance("shutting-down");
+        odd.vpc_id = Some("vpc-1".to_owned());
+        odd.key_name = Some(String::new());
+        odd.image_id = Some("ami-1".to_owned());
+        let group = Tag::builder().key(membership::GROUP).value("web").build();
+        odd.tags.get_or_insert_default().push(group);
+        let metadata: Vec<(String, String)> = read(&odd).metadata.into_iter().collect();
+        let wanted = [
+            ("group", "web"),
+            ("image-id", "ami-1"),
+            ("instance-state-name", "shutting-down"),
+            ("tag:Name", "web"),
+            ("tag:aws:autoscaling:groupName", "web"),
+            ("vpc-id", "vpc-1"),
+        ];
+        assert_eq!(metadata, wanted.map(|(k, v)| (k.to_owned(), v.to_owned())));
     }
 
     #[test]

@@ -6,9 +6,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use aws_sdk_ec2::types::Instance;
 use fleetwright_core::{
-    ApiLimit, Balancers, Billing, Catalog, Checked, Clock, CreateRequest, Created, Deletion, Dns,
-    Error, Groups, Idempotency, Interruptions, Kind, LimitUnit, ListRequest, Listing, Node, NodeId,
-    Operation, Provider, ProviderInfo, Quotas, Requests, Result,
+    ApiLimit, Balancers, Billing, CLOUD_INIT_RESERVE, Catalog, Checked, Clock, CreateRequest,
+    Created, Deletion, Dns, Error, Groups, Idempotency, Interruptions, Kind, LimitUnit,
+    ListRequest, Listing, Node, NodeId, Operation, Provider, ProviderInfo, Quotas, Requests,
+    Result,
 };
 use jiff::SignedDuration;
 
@@ -17,9 +18,10 @@ use crate::balancers::Group;
 use crate::catalog::Shelf;
 use crate::error::At;
 use crate::interruptions::Seen;
+use crate::launch::USER_DATA;
 use crate::memory::Memory;
 use crate::recent::Recent;
-use crate::{AwsConfig, KIND, node, user_data};
+use crate::{AwsConfig, KIND, node};
 
 /// Most machines per create call: what EC2 gives at once before it slows down (1,000 instance
 /// tokens). <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html>
@@ -84,11 +86,12 @@ impl AwsProvider {
             idempotency: Idempotency::NativeToken,
             listing_lag: config.listing_lag.0,
             batch: BATCH,
-            user_data_limit: user_data::LIMIT,
+            user_data_limit: USER_DATA - CLOUD_INIT_RESERVE,
             reports_boot: false,
             has_ssh: config.ssh,
             // Linux instances: https://aws.amazon.com/ec2/pricing/on-demand/
             billing: Billing::per_second(60),
+            plants_host_keys: config.ssh && config.plant_host_keys,
             limits: limits(),
         };
         Ok(Self {

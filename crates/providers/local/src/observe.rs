@@ -1,5 +1,6 @@
 //! What a node's directory and the lock in it say about the node.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -137,5 +138,6 @@ fn node(id: NodeId, record: Record, sight: Sight, boot: Option<Boot>) -> Node {
         created_at: Some(record.created_at),
         price: Some(HourlyPrice::FREE),
         message: sight.message,
+        metadata: BTreeMap::new(),
     }
 }

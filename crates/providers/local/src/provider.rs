@@ -86,6 +86,7 @@ impl LocalProvider {
                 has_ssh: true,
                 // Time on this machine costs nothing.
                 billing: Billing::per_second(0),
+                plants_host_keys: false,
                 limits: Vec::new(),
             },
             root: Root::new(root),

@@ -210,6 +210,7 @@ impl SimProvider {
             regions: None,
             labels: [label].into(),
             foreign: true,
+            ..ListRequest::default()
         };
         match self.list_region(&request.spec.region, &wanted).await {
             (found, None) => {

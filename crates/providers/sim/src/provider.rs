@@ -56,6 +56,7 @@ impl SimProvider {
             reports_boot: config.reports_boot,
             has_ssh: false,
             billing: Billing::per_second(0),
+            plants_host_keys: false,
             limits: config.api_limits.clone(),
         };
         Ok(Self {

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use fleetwright_core::{
     Access, Availability, Boot, Claim, ClaimId, ClaimState, CreateRequest, Currency, Event,
-    EventKind, HourlyPrice, Labels, Life, Market, NodeId, NodeRecord, NodeSpec, Offer, Term, Token,
+    EventKind, HourlyPrice, Labels, Life, Market, NodeId, NodeRecord, NodeSpec, Offer, Tenure,
+    Token,
 };
 use fleetwright_store::{Lease, Store};
 use jiff::Timestamp;
@@ -79,6 +80,7 @@ pub(crate) fn claim(id: ClaimId, attempt: u32, micros: i64) -> Claim {
         spec,
         token: Token::from_stored(""),
         replay: false,
+        host_key: None,
     };
     request.token = Token::new(id, attempt, &request.parameters());
     Claim {
@@ -129,7 +131,7 @@ pub(crate) fn record(number: usize, life: Life) -> NodeRecord {
         created_at: at(0),
         seen_at: Some(at(2)),
         gone_at: None,
-        term: Term::default(),
+        tenure: Tenure::default(),
         reason: "because".into(),
     }
 }

@@ -1,6 +1,7 @@
 //! The command on AWS: our own fake of its wire protocols, and moto.
 
 mod kill;
+mod login;
 mod moto;
 mod shown;
 mod unfinished;

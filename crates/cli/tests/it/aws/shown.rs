@@ -132,3 +132,74 @@ fn a_hundred_nodes_are_one_call() {
     bed.must(0, &["down", "--yes"]);
     assert!(fake.instances().is_empty());
 }
+
+#[test]
+fn live_nodes_are_asked_for_with_the_filters_that_users_of_ec2_know() {
+    let fake = started();
+    let bed = bed(&fake, &pool("web", "us-east-1", 2, "{}"));
+    bed.must(0, &["up", "--yes"]);
+    fake.add_instance("us-east-1", &[("Name", "by-hand"), ("team", "ml")]);
+    fake.add_instance("eu-west-1", &[("Name", "elsewhere"), ("team", "web")]);
+    bed.must(0, &["nodes"]);
+
+    let names = |arguments: &[&str]| {
+        let shown = bed.json(&[&["nodes", "--live"], arguments].concat());
+        let nodes = shown["nodes"].as_array().expect("a list").clone();
+        let name = |live: &serde_json::Value| live["node"]["name"].as_str().map(str::to_owned);
+        nodes.iter().filter_map(name).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&[]).len(), 2, "foreign ones only on request");
+    assert_eq!(names(&["--foreign"]).len(), 4);
+    fake.forget_calls();
+    let by_hand = names(&[
+        "--foreign",
+        "--on",
+        "tag:team=m*,instance-state-name=running",
+    ]);
+    assert_eq!(by_hand, ["by-hand"]);
+    let calls = fake.calls();
+    let sent: Vec<&String> = calls.iter().flat_map(|call| &call.filters).collect();
+    for asked in ["tag:team", "instance-state-name"] {
+        assert!(
+            sent.iter().any(|name| *name == asked),
+            "EC2 filters: {sent:?}"
+        );
+    }
+    assert_eq!(
+        names(&["--foreign", "--on", "tag:Name=else*,region=eu-*"]),
+        ["elsewhere"]
+    );
+    let of_pool = names(&["--on", "pool=web,instance-type=t3.*,vpc-id=vpc-*"]);
+    assert_eq!(of_pool.len(), 2);
+    assert_eq!(names(&["--on", "vpc-id!=vpc-*"]), [] as [&str; 0]);
+
+    let shown = bed.json(&["nodes", "--live", "--on", "pool=web"]);
+    let metadata = &shown["nodes"][0]["node"]["metadata"];
+    for key in ["vpc-id", "subnet-id", "image-id", "launch-time"] {
+        assert!(metadata[key].is_string(), "{key}: {metadata}");
+    }
+
+    // The journal does not know such things, and must not select by them.
+    for command in [&["nodes"][..], &["down", "--yes"]] {
+        let ran = bed.run(&[command, &["--on", "vpc-id!=vpc-1"]].concat());
+        assert_eq!(ran.status, Some(4), "{}", ran.stderr);
+        assert!(ran.stderr.contains("--live"), "{}", ran.stderr);
+    }
+    assert_eq!(alive(&fake, "web").len(), 2);
+
+    // A region that does not answer is told, and not shown as empty.
+    fake.fail(Failure {
+        region: Some("eu-west-1".to_owned()),
+        ..Failure::always(
+            "DescribeInstances",
+            refuse(403, "UnauthorizedOperation", "You are not authorized."),
+        )
+    });
+    let ran = bed.run(&["nodes", "--live"]);
+    assert_eq!(ran.status, Some(20), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("not seen: cloud/eu-west-1"),
+        "{}",
+        ran.stderr
+    );
+}

@@ -65,6 +65,7 @@ impl Memory {
                 reports_boot: true,
                 has_ssh: false,
                 billing: Billing::per_second(0),
+                plants_host_keys: false,
                 limits: vec![bucket; buckets],
             },
             key: KEY.to_owned(),
@@ -274,6 +275,14 @@ impl Memory {
             .collect();
         let wanted = |node: &Node| {
             (request.foreign || node.is_managed() || flaw == Some(Flaw::ShowsForeignNodes))
+                && request.filter.terms().iter().all(|term| {
+                    let exact = flaw != Some(Flaw::TakesPatternsForWords);
+                    match node.property(term.key()) {
+                        Some(value) if exact => term.matches(value),
+                        Some(value) => term.patterns().iter().any(|word| word == value),
+                        None => true,
+                    }
+                })
                 && (flaw == Some(Flaw::IgnoresLabelFilters)
                     || request
                         .labels

@@ -26,6 +26,7 @@ pub(crate) const REMOVAL: Duration = Duration::from_secs(3);
 pub(crate) enum Flaw {
     ForgetsTheToken,
     DropsTheSecondPage,
+    TakesPatternsForWords,
     ListsABrokenRegionAsEmpty,
     AnswersABrokenListingWithNothing,
     MakesUnknownTypes,
@@ -232,6 +233,7 @@ impl World {
                 created_at: None,
                 price: None,
                 message: None,
+                metadata: BTreeMap::new(),
             },
             ready_at: now + BOOT,
             listed_from: now + LAG,

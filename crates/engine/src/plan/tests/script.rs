@@ -32,7 +32,7 @@ use fleetwright_core::{
     Addresses, Availability, Billing, Boot, Candidate, Claim, ClaimState, Coverage, CreateRequest,
     Error, Gap, HourlyPrice, Idempotency, Idle, InstanceType, Kind, Labels, Limits, Market, Node,
     NodeId, NodeRecord, NodeSpec, NodeState, Offer, Plan, Pool, ProviderInfo, Purpose,
-    Requirements, Strategy, Term, Token, keys, parse_duration,
+    Requirements, Strategy, Tenure, Token, keys, parse_duration,
 };
 use fleetwright_store::Mark;
 use jiff::Timestamp;
@@ -263,6 +263,7 @@ impl World {
             created_at: Some(self.ago(more, "age=", "1h")),
             price: None,
             message: None,
+            metadata: BTreeMap::new(),
         }
     }
 
@@ -303,7 +304,7 @@ impl World {
             created_at: self.ago(more, "age=", "1h"),
             seen_at: None,
             gone_at: None,
-            term: Term {
+            tenure: Tenure {
                 ends_at: value(more, "over=")
                     .map(|_| self.ago(more, "over=", ""))
                     .or_else(|| value(more, "left=").map(|_| self.later(more, "left="))),
@@ -357,6 +358,7 @@ impl World {
                 spec,
                 token: token(number),
                 replay: false,
+                host_key: None,
             },
             state: ClaimState::Open,
             made_at: self.observation.at - Duration::from_mins(5),
@@ -379,6 +381,7 @@ fn info(name: &str, regions: &[&str]) -> ProviderInfo {
         reports_boot: true,
         has_ssh: true,
         billing: Billing::per_second(0),
+        plants_host_keys: false,
         limits: Vec::new(),
     }
 }

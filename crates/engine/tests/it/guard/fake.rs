@@ -103,6 +103,7 @@ impl Stage {
             reports_boot: true,
             has_ssh: false,
             billing: Billing::per_second(0),
+            plants_host_keys: false,
             limits: setting.limits,
         };
         let script = Arc::new(Mutex::new(Script::default()));
@@ -278,6 +279,7 @@ pub(super) fn request() -> CreateRequest {
         token: Token::new(ClaimId::new(), 1, &fingerprint(&spec)),
         spec,
         replay: false,
+        host_key: None,
     }
 }
 

@@ -5,4 +5,5 @@
 mod budget;
 mod fake;
 mod gate;
+mod planting;
 mod retry;

@@ -4,6 +4,8 @@
 //! AWS says why they are not, or the time is up; then we tell AWS to stop, so that nothing of an
 //! answered call turns up late, and look once more.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use fleetwright_core::{Created, Effect, Error, Kind, Node, NodeId, Result, Scope};
 
@@ -147,6 +149,7 @@ impl AwsProvider {
             created_at: None,
             price: None,
             message: None,
+            metadata: BTreeMap::new(),
         })
     }
 }

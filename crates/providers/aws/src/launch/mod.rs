@@ -14,16 +14,20 @@ mod spot_fleet;
 mod template;
 
 use aws_sdk_ec2::types::{ResourceType, Tag, TagSpecification};
-use fleetwright_core::{CreateRequest, Created, Error, Kind, Result};
+use fleetwright_core::{CreateRequest, Created, Error, Kind, Result, cloud_init};
 
 use crate::api::RegionApi;
+use crate::node;
 use crate::options::{AwsOptions, Launch};
 use crate::provider::AwsProvider;
 use crate::subnet::Place;
-use crate::{node, user_data};
 
 pub(crate) use group::GroupPlan;
 pub(crate) use template::{template_name, template_of};
+
+/// Longest user data, in bytes: "User data is limited to 16 KB, in raw form, before it is
+/// base64-encoded." <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/user-data.html>
+pub(crate) const USER_DATA: usize = 16 * 1024;
 
 /// Carries the hash of a request on what AWS keeps by itself, so that a token that comes with
 /// other parameters is noticed where AWS does not compare them.
@@ -78,8 +82,12 @@ impl AwsProvider {
         request: &'a CreateRequest,
     ) -> Result<Wish<'a>> {
         let options = AwsOptions::read(&request.spec.options)?;
-        let document =
-            user_data::document(request.spec.user_data.as_deref(), &request.spec.ssh_keys)?;
+        let document = cloud_init(
+            request.spec.user_data.as_deref(),
+            &request.spec.ssh_keys,
+            request.host_key.as_ref(),
+            USER_DATA,
+        )?;
         let tags = tags(request)?;
         self.knows_zone(request)?;
         let spec = &request.spec;

@@ -92,6 +92,7 @@ async fn nodes(fake: &Fake, provider: &AwsProvider, count: u32, market: Market) 
         spec,
         token,
         replay: false,
+        host_key: None,
     };
     let created = provider.create(&request).await.unwrap();
     let made = created.nodes;

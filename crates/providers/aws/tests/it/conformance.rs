@@ -1,5 +1,6 @@
 //! The behavior suite, for each way of making machines, against our own fake.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -303,6 +304,7 @@ fn node(from: &Instance) -> Node {
         created_at: None,
         price: None,
         message: None,
+        metadata: BTreeMap::new(),
     }
 }
 

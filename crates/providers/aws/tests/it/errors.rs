@@ -20,6 +20,7 @@ fn request(spec: fleetwright_core::NodeSpec) -> CreateRequest {
         spec,
         token,
         replay: false,
+        host_key: None,
     };
     for (key, value) in [
         (

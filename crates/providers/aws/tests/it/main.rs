@@ -10,6 +10,7 @@ mod abilities;
 mod catalog;
 mod conformance;
 mod errors;
+mod live;
 mod moto;
 mod policy;
 mod support;

@@ -1,5 +1,6 @@
 //! The suite that every provider passes, on real processes.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -170,6 +171,7 @@ impl Subject for Local {
                 created_at: None,
                 price: None,
                 message: None,
+                metadata: BTreeMap::new(),
             });
         }
         nodes

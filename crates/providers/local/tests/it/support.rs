@@ -62,6 +62,7 @@ pub(crate) fn request_for(count: u32, spec: NodeSpec) -> CreateRequest {
         token: Token::new(ClaimId::new(), 1, &fingerprint(&(count, &spec))),
         spec,
         replay: false,
+        host_key: None,
     }
 }
 

@@ -1,5 +1,6 @@
 //! A machine, and how it looks at a given instant.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
@@ -241,6 +242,7 @@ impl Machine {
             created_at: Some(batch.made_at),
             price: batch.price,
             message,
+            metadata: BTreeMap::new(),
         })
     }
 

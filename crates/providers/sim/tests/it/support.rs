@@ -76,6 +76,7 @@ pub(crate) fn request_for(count: u32, spec: NodeSpec) -> CreateRequest {
         spec,
         token,
         replay: false,
+        host_key: None,
     }
 }
 

@@ -5,14 +5,14 @@
 
 use std::time::Duration;
 
-use fleetwright_core::{Claim, Node, NodeRecord, Pool, Span, Term, keys};
+use fleetwright_core::{Claim, Node, NodeRecord, Pool, Span, Tenure, keys};
 use jiff::Timestamp;
 
 use crate::life::elapsed;
 
 /// Why a node is to go because its time is over; `None` if it is not.
 pub(crate) fn is_over(record: &NodeRecord, now: Timestamp) -> Option<String> {
-    let end = record.term.ends_at.filter(|end| *end <= now)?;
+    let end = record.tenure.ends_at.filter(|end| *end <= now)?;
     let ran = Span(Duration::from_secs(
         elapsed(record.created_at, end).as_secs(),
     ));
@@ -26,8 +26,8 @@ pub(crate) fn is_idle_too_long(
     now: Timestamp,
 ) -> Option<String> {
     let limit = pool?.limits.idle_after?;
-    let since = record.term.idle_since?;
-    let kept = record.term.kept_until.is_some_and(|until| until > now);
+    let since = record.tenure.idle_since?;
+    let kept = record.tenure.kept_until.is_some_and(|until| until > now);
     let idle = elapsed(since, now);
     (!kept && idle >= limit.0).then(|| {
         let idle = Span(Duration::from_secs(idle.as_secs()));
@@ -35,25 +35,25 @@ pub(crate) fn is_idle_too_long(
     })
 }
 
-/// The term of a new record. The runtime that was promised counts from when the machine was made,
+/// The tenure of a new record. The runtime that was promised counts from when the machine was made,
 /// so that a machine that came late is not cheated.
 ///
 /// A node without a claim tells its end by its label, if that is still to come: the journal that
 /// knew better is lost.
-pub(crate) fn first_term(
+pub(crate) fn first_tenure(
     node: &Node,
     claim: Option<&Claim>,
     made: Timestamp,
     now: Timestamp,
-) -> Term {
+) -> Tenure {
     let ends_at = match claim {
         Some(claim) => expiry(claim.request.spec.labels.get(keys::EXPIRY))
             .map(|end| made + elapsed(claim.made_at, end)),
         None => expiry(node.labels.get(keys::EXPIRY)).filter(|end| *end > now),
     };
-    Term {
+    Tenure {
         ends_at,
-        ..Term::default()
+        ..Tenure::default()
     }
 }
 
@@ -65,7 +65,7 @@ pub(crate) fn late_end(
     now: Timestamp,
 ) -> Option<Timestamp> {
     let limit = pool?.limits.max_runtime?;
-    (record.term.ends_at.is_none() && !record.life.is_leaving()).then(|| end_after(now, limit))
+    (record.tenure.ends_at.is_none() && !record.life.is_leaving()).then(|| end_after(now, limit))
 }
 
 /// The value of the expiry label for a node that is asked for now: whole seconds, rounded up, so

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use fleetwright_core::{
     Access, Command, EventKind, Exit, HourlyPrice, Kind, Life, Limits, NodeRecord, Operation,
-    Output, OutputSink, Purpose, Remote, Result, Span, Term, keys,
+    Output, OutputSink, Purpose, Remote, Result, Span, Tenure, keys,
 };
 use fleetwright_engine::{BACKGROUND, Engine, Extension, Fleet, Round, Watch};
 
@@ -54,7 +54,7 @@ async fn a_node_whose_time_is_over_goes_and_only_an_up_makes_another() {
     assert_reached(&converge(&engine).await);
     let made = records(&engine).await;
     for record in &made {
-        let end = record.term.ends_at.expect("it has an end");
+        let end = record.tenure.ends_at.expect("it has an end");
         // The label tells whole seconds, rounded up.
         let runtime = end.duration_since(record.created_at).as_millis();
         assert!((1_500..=2_500).contains(&runtime), "{runtime} ms");
@@ -110,11 +110,11 @@ async fn a_limit_that_is_younger_than_its_nodes_counts_from_when_it_is_seen() {
     let bed = Bed::new(quick());
     let engine = bed.engine(limited(1, Limits::default())).await;
     assert_reached(&converge(&engine).await);
-    assert_eq!(records(&engine).await[0].term, Term::default());
+    assert_eq!(records(&engine).await[0].tenure, Tenure::default());
     let engine = bed.engine(limited(1, runtime(Span::minutes(60)))).await;
     assert_reached(&converge(&engine).await);
     let end = records(&engine).await[0]
-        .term
+        .tenure
         .ends_at
         .expect("it has one now");
     let left = end.duration_since(records(&engine).await[0].created_at);
@@ -143,11 +143,11 @@ async fn an_end_is_moved_and_not_beyond_the_cap() {
     assert_eq!(moved.len(), 1);
     let after = records(&engine).await;
     let (from, to) = (
-        before[0].term.ends_at.unwrap(),
-        after[0].term.ends_at.unwrap(),
+        before[0].tenure.ends_at.unwrap(),
+        after[0].tenure.ends_at.unwrap(),
     );
     assert_eq!(to.duration_since(from).as_secs(), 90 * 60);
-    assert_eq!(after[1].term, before[1].term);
+    assert_eq!(after[1].tenure, before[1].tenure);
     let events = engine
         .store()
         .last_events(10, Some(&before[0].id))
@@ -308,7 +308,7 @@ async fn a_node_about_which_nobody_can_tell_stays() {
         let round = rounds(&engine, &mut watch, late).await;
         assert_eq!((round.limited, round.removed), (1, 0));
         assert_eq!(bed.live().len(), 1);
-        assert_eq!(records(&engine).await[0].term.idle_since, None);
+        assert_eq!(records(&engine).await[0].tenure.idle_since, None);
     }
 }
 

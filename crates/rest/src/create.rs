@@ -1,0 +1,69 @@
+//! Exactly once where the cloud has no tokens: what an earlier try made, and what is missing.
+//!
+//! ```text
+//!  replay? ── list by token ──► found ──► made_before ──► create_missing ──► Created
+//!  first try ─────────────────► nothing ────────────────────┘ one call per missing ordinal
+//! ```
+
+use std::collections::BTreeSet;
+
+use fleetwright_core::{CreateRequest, Created, Effect, Error, Kind, Node, Result, keys};
+
+/// Those of the listed nodes that this request's token made.
+///
+/// # Errors
+/// `Conflict` if one of them shows that the token was used with other parameters: another type or
+/// another region.
+pub fn made_before(request: &CreateRequest, listed: Vec<Node>) -> Result<Vec<Node>> {
+    let mut found = listed;
+    found.retain(|node| node.label(keys::CLAIM) == Some(request.token.as_str()));
+    let spec = &request.spec;
+    let other = found
+        .iter()
+        .find(|node| node.instance_type != spec.instance_type || node.id.region() != spec.region);
+    match other {
+        None => Ok(found),
+        Some(node) => Err(Error::new(
+            Kind::Conflict,
+            format!(
+                "token `{}` made `{}`, a `{}`, with other parameters",
+                request.token, node.id, node.instance_type
+            ),
+        )),
+    }
+}
+
+/// Makes the machines of a request that are not among `found`, one after the other, by their
+/// ordinal; names tell which are missing.
+///
+/// A machine that surely could not be made ends the row: what there is then is a part, or the error
+/// if there is nothing. One that may have been made makes the whole answer uncertain, and a replay
+/// finds out.
+///
+/// # Errors
+/// Those of `make`.
+pub async fn create_missing<F, M>(
+    request: &CreateRequest,
+    found: Vec<Node>,
+    mut make: F,
+) -> Result<Created>
+where
+    F: FnMut(u32) -> M,
+    M: Future<Output = Result<Node>>,
+{
+    let have: BTreeSet<String> = found.iter().map(|node| node.name.clone()).collect();
+    let mut nodes = found;
+    for ordinal in 0..request.count {
+        if have.contains(&request.machine_name(ordinal)) {
+            continue;
+        }
+        match make(ordinal).await {
+            Ok(node) => nodes.push(node),
+            Err(error) if error.effect() == Effect::None && !nodes.is_empty() => {
+                return Ok(Created::partial(nodes, error));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Created::all(nodes))
+}
