@@ -159,11 +159,15 @@ Example:
 Example:
   fleetwright validate --online")]
     Validate(Validate),
-    /// Write a commented configuration file
+    /// Write a commented configuration file: asks what is wanted, and offers what can be had
     #[command(after_help = "\
 Example:
-  fleetwright init")]
-    Init(Init),
+  fleetwright init
+  fleetwright init --template local
+  fleetwright init --non-interactive --provider sim --region sim-east --type sim.l4 --max-runtime 8h
+
+Without a terminal nothing is asked; without any answer the template `local` is written then.")]
+    Init(Box<Init>),
     /// Print completions for a shell
     #[command(after_help = "\
 Example:
@@ -412,10 +416,76 @@ pub(crate) struct Init {
     /// Where to write
     #[arg(default_value = "fleetwright.toml", value_hint = ValueHint::FilePath)]
     pub(crate) file: PathBuf,
-    /// Which template
-    #[arg(long, default_value = "local")]
-    pub(crate) template: String,
+    /// Write this template instead of asking
+    #[arg(long)]
+    pub(crate) template: Option<String>,
     /// Replace the file if it exists
     #[arg(long)]
     pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) wish: Wish,
+}
+
+/// Answers given in advance.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+#[command(next_help_heading = "Answers")]
+pub(crate) struct Wish {
+    /// Never ask: what is not given has its default, or is an error that names the choices
+    #[arg(long, conflicts_with = "template")]
+    pub(crate) non_interactive: bool,
+    /// Kind of the provider, such as `local` or `sim`
+    #[arg(long, value_name = "KIND", conflicts_with = "template")]
+    pub(crate) provider: Option<String>,
+    /// Where a secret is to be had: `env:NAME`, `file:path` or `command:...`; once for each that the
+    /// provider needs
+    #[arg(long, value_name = "REFERENCE", conflicts_with = "template")]
+    pub(crate) credentials: Vec<String>,
+    /// Region
+    #[arg(long, value_name = "NAME", conflicts_with = "template")]
+    pub(crate) region: Option<String>,
+    /// Zone; any, if it is not given
+    #[arg(long, value_name = "NAME", conflicts_with = "template")]
+    pub(crate) zone: Option<String>,
+    /// Instance type
+    #[arg(long = "type", value_name = "NAME", conflicts_with = "template")]
+    pub(crate) instance_type: Option<String>,
+    /// How machines are bought: `on-demand` or `spot`
+    #[arg(long, value_name = "MARKET", conflicts_with = "template")]
+    pub(crate) market: Option<String>,
+    /// Image; the provider's default, if it is not given
+    #[arg(long, value_name = "NAME", conflicts_with = "template")]
+    pub(crate) image: Option<String>,
+    /// How many machines
+    #[arg(long, value_name = "NUMBER", conflicts_with = "template")]
+    pub(crate) count: Option<u32>,
+    /// Name of the pool
+    #[arg(long, value_name = "NAME", conflicts_with = "template")]
+    pub(crate) pool: Option<String>,
+    /// Public key that may log in besides the fleet's own; may be given several times
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "template")]
+    pub(crate) ssh_key: Vec<PathBuf>,
+    /// Longest runtime of a node, or `none`
+    #[arg(long, value_name = "DURATION", conflicts_with = "template")]
+    pub(crate) max_runtime: Option<Bound>,
+    /// How long a node may be unused, or `none`
+    #[arg(long, value_name = "DURATION", conflicts_with = "template")]
+    pub(crate) idle_after: Option<Bound>,
+    /// Longest runtime that `extend` can give, or `none`
+    #[arg(long, value_name = "DURATION", conflicts_with = "template")]
+    pub(crate) extend_to: Option<Bound>,
+}
+
+/// A duration, or none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Bound(pub(crate) Option<Span>);
+
+impl std::str::FromStr for Bound {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        if text.trim() == "none" {
+            return Ok(Self(None));
+        }
+        text.parse().map(|span| Self(Some(span)))
+    }
 }

@@ -82,6 +82,14 @@ impl Context {
         })
     }
 
+    /// How a session would be opened in this directory.
+    pub(crate) fn session_options() -> Result<SessionOptions> {
+        let directory = std::env::current_dir().map_err(|error| {
+            Error::new(Kind::Config, "the current directory cannot be read").with_source(error)
+        })?;
+        Ok(SessionOptions::new(directory, node_program()?))
+    }
+
     async fn session(&self) -> Result<&Session> {
         self.session
             .get_or_try_init(|| Session::open(self.options.clone()))

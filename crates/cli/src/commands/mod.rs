@@ -40,7 +40,7 @@ pub(crate) async fn run(cli: Cli) -> Result<Exit> {
     // These two work without a configuration, even with a broken one.
     match &cli.command {
         Command::Completions { shell } => return completions::run(*shell),
-        Command::Init(args) => return init::run(out, args),
+        Command::Init(args) => return init::run(out, &global, args).await,
         Command::Validate(args) => return validate::run(out, &global, args).await,
         _ => {}
     }
