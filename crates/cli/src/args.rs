@@ -94,8 +94,8 @@ that would end because nobody uses it stays for at least the duration from now."
     /// Print variables for a shell: hosts, ports, users and ssh commands
     #[command(after_help = "\
 Example:
-  eval \"$(fleetwright env)\"
-  eval \"$FLEETWRIGHT_SSH uptime\"
+  fleetwright env --pool gpu
+  eval \"$(fleetwright env)\" && eval \"$FLEETWRIGHT_SSH uptime\"
   fleetwright env --shell fish | source")]
     Env(Env),
     /// Show where each pool and node stands and what it costs, asking the providers

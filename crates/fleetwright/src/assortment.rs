@@ -169,9 +169,8 @@ impl Assortment {
         let place = candidate.zone.as_ref().or(candidate.region.as_ref());
         if !of_type().any(|offering| here(&offering)) {
             let place = place.map_or_else(|| "anywhere".into(), |place| format!("in `{place}`"));
-            let elsewhere: BTreeSet<&str> = of_type()
-                .map(|offering| offering.region.as_str())
-                .collect();
+            let elsewhere: BTreeSet<&str> =
+                of_type().map(|offering| offering.region.as_str()).collect();
             return Some(Mismatch {
                 key: "type",
                 message: format!("`{wanted}` is not sold {place}"),
@@ -182,13 +181,14 @@ impl Assortment {
         if of_type().any(|offering| here(&offering) && on_market(offering)) {
             return None;
         }
+        let there = place.map_or_else(String::new, |place| format!(" in `{place}`"));
         let others: BTreeSet<&str> = of_type()
             .filter(here)
             .map(|offering| offering.market.as_str())
             .collect();
         Some(Mismatch {
             key: "market",
-            message: format!("`{wanted}` is not sold as `{}` there", candidate.market),
+            message: format!("`{wanted}` is not sold as `{}`{there}", candidate.market),
             hint: listed("it is sold as", others),
         })
     }
@@ -330,7 +330,7 @@ mod tests {
             ),
             (
                 ["south", "", "cpu"],
-                "market: `cpu` is not sold as `on-demand` there",
+                "market: `cpu` is not sold as `on-demand` in `south`",
                 "it is sold as: `spot`",
             ),
         ];
@@ -348,7 +348,9 @@ mod tests {
             message,
             "type: `gpu` does not meet the requirements of the pool: 1 GPUs, 2 wanted"
         );
-        let image = shop().wrong_image("cloud", "ubuntu-42").map(|found| found.hint);
+        let image = shop()
+            .wrong_image("cloud", "ubuntu-42")
+            .map(|found| found.hint);
         assert_eq!(image, Some(Some("did you mean `ubuntu-24`?".into())));
     }
 
@@ -358,7 +360,12 @@ mod tests {
         let sold: Vec<(&str, u64)> = shop
             .sold("north", Market::OnDemand)
             .into_iter()
-            .map(|o| (o.instance_type.as_str(), o.price.map_or(0, |p| p.micros_per_hour)))
+            .map(|o| {
+                (
+                    o.instance_type.as_str(),
+                    o.price.map_or(0, |p| p.micros_per_hour),
+                )
+            })
             .collect();
         assert_eq!(sold, [("gpu", 10), ("cpu", 20)]);
     }

@@ -91,7 +91,9 @@ pub fn needs(code: &ProviderCode) -> Needs {
             let default = property.get("default").and_then(Value::as_str);
             needs.secrets.push((
                 name.clone(),
-                about.unwrap_or("A secret, by reference.").replace('\n', " "),
+                about
+                    .unwrap_or("A secret, by reference.")
+                    .replace('\n', " "),
                 default.map(str::to_owned),
             ));
         }
@@ -174,7 +176,10 @@ impl Draft {
             line(text, &format!("image = {}", quoted(image)));
         }
         if !pool.ssh_keys.is_empty() {
-            comment(text, "Public keys that may log in, besides the fleet's own.");
+            comment(
+                text,
+                "Public keys that may log in, besides the fleet's own.",
+            );
             line(text, &format!("ssh_keys = {}", array(&pool.ssh_keys)));
         }
         comment(
@@ -259,7 +264,9 @@ mod tests {
             }),
         };
         let text = draft.text();
-        let read: toml::Table = text.parse().unwrap_or_else(|error| panic!("{error}\n{text}"));
+        let read: toml::Table = text
+            .parse()
+            .unwrap_or_else(|error| panic!("{error}\n{text}"));
         assert_eq!(
             read["providers"]["sim"]["note"][0].as_str(),
             Some("a \"b\" \\ c")
@@ -268,7 +275,9 @@ mod tests {
         assert_eq!(candidate["type"].as_str(), Some("it's \"big\""));
         assert_eq!(candidate["market"].as_str(), Some("spot"));
         assert_eq!(
-            read["pools"]["gpu"]["limits"].as_table().map(toml::Table::len),
+            read["pools"]["gpu"]["limits"]
+                .as_table()
+                .map(toml::Table::len),
             Some(1)
         );
     }

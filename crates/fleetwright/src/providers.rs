@@ -239,7 +239,11 @@ impl ProviderConfig for fleetwright_sim::SimConfig {
 
     fn assortment(&self) -> Option<Assortment> {
         Some(Assortment {
-            types: self.types.iter().map(fleetwright_sim::SimType::instance_type).collect(),
+            types: self
+                .types
+                .iter()
+                .map(fleetwright_sim::SimType::instance_type)
+                .collect(),
             offerings: self.offerings(),
             images: None,
         })

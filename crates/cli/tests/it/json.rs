@@ -97,6 +97,19 @@ fn every_answer_has_the_documented_keys_and_no_others() {
     let mut answers = Answers::default();
     let bed = Bed::local(2);
     answers.ask(&bed, 0, &["init", "other.toml"]);
+    answers.ask(
+        &bed,
+        0,
+        &[
+            "init",
+            "asked.toml",
+            "--non-interactive",
+            "--provider",
+            "local",
+            "--type",
+            "small",
+        ],
+    );
     answers.ask(&bed, 0, &["validate", "--online"]);
     answers.ask(&bed, 0, &["plan", "--out", "plan.json"]);
     answers.ask(&bed, 0, &["apply", "plan.json"]);

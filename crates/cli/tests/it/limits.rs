@@ -1,12 +1,13 @@
 //! Limits that hold when nobody looks: the process in the background, and what commands say of it.
 
-use std::io::{Read, Write};
-use std::process::{Child, Stdio};
+use std::io::Read;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
 use crate::bed::{Bed, FLEET, kill, pause, processes_with};
+use crate::terminal::Terminal;
 
 /// Real nodes on this machine, with these limits.
 fn limited(desired: u32, limits: &str) -> Bed {
@@ -86,43 +87,6 @@ fn nodes_end_although_nobody_runs_a_command_and_an_up_makes_them_anew() {
     ends(&bed, 40);
 }
 
-/// A terminal of its own, with the program in it.
-struct Terminal {
-    far_end: pty_process::blocking::Pty,
-    child: Child,
-}
-
-impl Terminal {
-    fn new(bed: &Bed, arguments: &[&str]) -> Self {
-        let (far_end, end) = pty_process::blocking::open().expect("there are terminals");
-        let command = bed.command(arguments);
-        let variables = command
-            .get_envs()
-            .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())));
-        let child = pty_process::blocking::Command::new(command.get_program())
-            .args(arguments)
-            .env_clear()
-            .envs(variables)
-            .env("TERM", "xterm")
-            .current_dir(bed.path(""))
-            .spawn(end)
-            .expect("the program can be started");
-        Self { far_end, child }
-    }
-
-    /// Reads until a text was shown.
-    fn wait_for(&mut self, text: &str) {
-        let mut shown = Vec::new();
-        let mut buffer = [0; 1024];
-        while !String::from_utf8_lossy(&shown).contains(text) {
-            match self.far_end.read(&mut buffer) {
-                Ok(0) | Err(_) => panic!("`{text}` not in {}", String::from_utf8_lossy(&shown)),
-                Ok(count) => shown.extend_from_slice(&buffer[..count]),
-            }
-        }
-    }
-}
-
 #[test]
 fn limits_hold_when_the_terminal_is_closed_in_the_middle_of_an_up() {
     let script = "user_data = \"#!/bin/sh\\nsleep 600\\n\"";
@@ -133,9 +97,7 @@ fn limits_hold_when_the_terminal_is_closed_in_the_middle_of_an_up() {
     assert_eq!(keeper.len(), 1);
     // The node, and soon its boot script.
     assert!(nodes(&bed) > 0);
-    // The window is closed: whatever belongs to its session is hung up.
-    drop(terminal.far_end);
-    let ended = terminal.child.wait().expect("the child can be waited for");
+    let ended = terminal.close();
     assert!(!ended.success(), "{ended}");
     assert_eq!(keepers(&bed), keeper);
     ends(&bed, 40);
@@ -287,11 +249,7 @@ fn an_answer_in_a_terminal_is_taken_before_anything_runs_in_the_background() {
     let mut terminal = Terminal::new(&bed, &["up"]);
     terminal.wait_for("change the fleet to at most");
     assert_eq!(keepers(&bed), [] as [u32; 0]);
-    terminal
-        .far_end
-        .write_all(b"n\r")
-        .expect("the terminal is open");
-    let ended = terminal.child.wait().expect("the child can be waited for");
-    assert_eq!(ended.code(), Some(22));
+    terminal.types("n\r");
+    assert_eq!(terminal.ends(), Some(22));
     assert_eq!(keepers(&bed), [] as [u32; 0]);
 }

@@ -298,7 +298,10 @@ pub(crate) fn against_providers(
             };
             let known = providers.get(&candidate.provider).is_none_or(|provider| {
                 let regions = &provider.info().regions;
-                candidate.region.as_ref().is_none_or(|r| regions.contains(r))
+                candidate
+                    .region
+                    .as_ref()
+                    .is_none_or(|r| regions.contains(r))
             });
             // What is sold in a region that there is not is no further question.
             if known

@@ -128,7 +128,10 @@ impl Asker {
     ) -> Result<String, Stop> {
         if let Some(given) = question.given {
             check(given).map_err(|error| {
-                let hint = error.hint().unwrap_or("see `fleetwright help init`").to_owned();
+                let hint = error
+                    .hint()
+                    .unwrap_or("see `fleetwright help init`")
+                    .to_owned();
                 Error::new(Kind::Invalid, format!("`{}`: {error}", question.flag)).with_hint(hint)
             })?;
             return Ok(given.to_owned());

@@ -247,19 +247,18 @@ async fn ask_catalog(provider: &dyn Provider) -> Result<Assortment, Error> {
         .map_err(|_| Error::new(Kind::Timeout, "its catalog did not come within 20s"))?
 }
 
-fn place(
-    asker: &Asker,
-    wish: &Wish,
-    shop: &Shop,
-    named: Option<String>,
-) -> Result<String, Stop> {
+fn place(asker: &Asker, wish: &Wish, shop: &Shop, named: Option<String>) -> Result<String, Stop> {
     let question = Question {
         flag: "--region",
         given: named.as_deref().or(wish.region.as_deref()),
         prompt: "Which region?",
         what: "region",
     };
-    let choices = shop.regions.iter().map(|name| Choice::plain(name)).collect();
+    let choices = shop
+        .regions
+        .iter()
+        .map(|name| Choice::plain(name))
+        .collect();
     asker.choose(&question, choices, None)
 }
 
@@ -427,7 +426,10 @@ fn count(asker: &Asker, wish: &Wish) -> Result<u32, Stop> {
     };
     let text = asker.text(&question, Some("1"), |text| {
         text.trim().parse::<u32>().map(drop).map_err(|_| {
-            Error::new(Kind::Invalid, format!("`{text}` is not a number of machines"))
+            Error::new(
+                Kind::Invalid,
+                format!("`{text}` is not a number of machines"),
+            )
         })
     })?;
     text.trim()
@@ -497,12 +499,7 @@ fn read_key(path: &Path) -> Result<String, Error> {
         })
 }
 
-fn limits(
-    asker: &mut Asker,
-    wish: &Wish,
-    shop: &Shop,
-    pool: &mut DraftPool,
-) -> Result<(), Stop> {
+fn limits(asker: &mut Asker, wish: &Wish, shop: &Shop, pool: &mut DraftPool) -> Result<(), Stop> {
     pool.max_runtime = limit(
         asker,
         "--max-runtime",
@@ -544,7 +541,9 @@ fn limit(
         prompt,
         what: "duration",
     };
-    let text = asker.text(&question, Some(proposal), |text| text.parse::<Bound>().map(drop))?;
+    let text = asker.text(&question, Some(proposal), |text| {
+        text.parse::<Bound>().map(drop)
+    })?;
     Ok(text.parse::<Bound>()?.0)
 }
 
