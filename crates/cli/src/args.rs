@@ -79,7 +79,26 @@ Example:
   fleetwright down
   fleetwright down --on pool=web --yes")]
     Down(Down),
-    /// Show where each pool stands and what it costs, asking the providers
+    /// Give nodes more time
+    #[command(
+        override_usage = "fleetwright extend [OPTIONS] <NODE|--pool <POOL>|--all> <DURATION>",
+        after_help = "\
+Example:
+  fleetwright extend default-local-1a2b3c4d-0 2h
+  fleetwright extend --pool gpu 90m
+
+The end of a node's time moves by the duration, but not beyond `limits.extend_to` of its pool. A node
+that would end because nobody uses it stays for at least the duration from now."
+    )]
+    Extend(Extend),
+    /// Print variables for a shell: hosts, ports, users and ssh commands
+    #[command(after_help = "\
+Example:
+  fleetwright env --pool gpu
+  eval \"$(fleetwright env)\" && eval \"$FLEETWRIGHT_SSH uptime\"
+  fleetwright env --shell fish | source")]
+    Env(Env),
+    /// Show where each pool and node stands and what it costs, asking the providers
     #[command(after_help = "\
 Example:
   fleetwright status --json")]
@@ -140,11 +159,15 @@ Example:
 Example:
   fleetwright validate --online")]
     Validate(Validate),
-    /// Write a commented configuration file
+    /// Write a commented configuration file: asks what is wanted, and offers what can be had
     #[command(after_help = "\
 Example:
-  fleetwright init")]
-    Init(Init),
+  fleetwright init
+  fleetwright init --template local
+  fleetwright init --non-interactive --provider sim --region sim-east --type sim.l4 --max-runtime 8h
+
+Without a terminal nothing is asked; without any answer the template `local` is written then.")]
+    Init(Box<Init>),
     /// Print completions for a shell
     #[command(after_help = "\
 Example:
@@ -153,6 +176,9 @@ Example:
         /// Which shell
         shell: clap_complete::Shell,
     },
+    /// Keep the limits of nodes in the background; started by the other commands
+    #[command(name = "__limits", hide = true)]
+    Limits,
     /// Print a page of the reference
     #[command(name = "__reference", hide = true)]
     Reference {
@@ -236,6 +262,39 @@ pub(crate) struct Down {
     /// How long to wait until the nodes are gone
     #[arg(long, default_value = "15m", value_name = "DURATION")]
     pub(crate) timeout: Span,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Extend {
+    /// A node by name, id, or the beginning or end of either, if neither `--pool` nor `--all` is
+    /// given; and the duration, e.g. `2h`
+    #[arg(required = true, num_args = 1..=2, value_names = ["NODE", "DURATION"])]
+    pub(crate) words: Vec<String>,
+    /// All nodes of a pool
+    #[arg(long, value_name = "POOL", conflicts_with = "all")]
+    pub(crate) pool: Option<String>,
+    /// All nodes of the fleet
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Env {
+    /// Only nodes of this pool
+    #[arg(long, value_name = "POOL")]
+    pub(crate) pool: Option<String>,
+    /// For which shell
+    #[arg(long, value_enum, default_value = "sh")]
+    pub(crate) shell: EnvShell,
+}
+
+/// A shell by the way it sets variables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EnvShell {
+    /// Bourne shells: sh, bash, zsh and their kin.
+    Sh,
+    /// fish.
+    Fish,
 }
 
 #[derive(Debug, Args)]
@@ -357,10 +416,76 @@ pub(crate) struct Init {
     /// Where to write
     #[arg(default_value = "fleetwright.toml", value_hint = ValueHint::FilePath)]
     pub(crate) file: PathBuf,
-    /// Which template
-    #[arg(long, default_value = "local")]
-    pub(crate) template: String,
+    /// Write this template instead of asking
+    #[arg(long)]
+    pub(crate) template: Option<String>,
     /// Replace the file if it exists
     #[arg(long)]
     pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) wish: Wish,
+}
+
+/// Answers given in advance.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+#[command(next_help_heading = "Answers")]
+pub(crate) struct Wish {
+    /// Never ask: what is not given has its default, or is an error that names the choices
+    #[arg(long, conflicts_with = "template")]
+    pub(crate) non_interactive: bool,
+    /// Kind of the provider, such as `local` or `sim`
+    #[arg(long, value_name = "KIND", conflicts_with = "template")]
+    pub(crate) provider: Option<String>,
+    /// Where a secret is to be had: `env:NAME`, `file:path` or `command:...`; once for each that the
+    /// provider needs
+    #[arg(long, value_name = "REFERENCE", conflicts_with = "template")]
+    pub(crate) credentials: Vec<String>,
+    /// Region
+    #[arg(long, value_name = "NAME", conflicts_with = "template")]
+    pub(crate) region: Option<String>,
+    /// Zone; any, if it is not given
+    #[arg(long, value_name = "NAME", conflicts_with = "template")]
+    pub(crate) zone: Option<String>,
+    /// Instance type
+    #[arg(long = "type", value_name = "NAME", conflicts_with = "template")]
+    pub(crate) instance_type: Option<String>,
+    /// How machines are bought: `on-demand` or `spot`
+    #[arg(long, value_name = "MARKET", conflicts_with = "template")]
+    pub(crate) market: Option<String>,
+    /// Image; the provider's default, if it is not given
+    #[arg(long, value_name = "NAME", conflicts_with = "template")]
+    pub(crate) image: Option<String>,
+    /// How many machines
+    #[arg(long, value_name = "NUMBER", conflicts_with = "template")]
+    pub(crate) count: Option<u32>,
+    /// Name of the pool
+    #[arg(long, value_name = "NAME", conflicts_with = "template")]
+    pub(crate) pool: Option<String>,
+    /// Public key that may log in besides the fleet's own; may be given several times
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "template")]
+    pub(crate) ssh_key: Vec<PathBuf>,
+    /// Longest runtime of a node, or `none`
+    #[arg(long, value_name = "DURATION", conflicts_with = "template")]
+    pub(crate) max_runtime: Option<Bound>,
+    /// How long a node may be unused, or `none`
+    #[arg(long, value_name = "DURATION", conflicts_with = "template")]
+    pub(crate) idle_after: Option<Bound>,
+    /// Longest runtime that `extend` can give, or `none`
+    #[arg(long, value_name = "DURATION", conflicts_with = "template")]
+    pub(crate) extend_to: Option<Bound>,
+}
+
+/// A duration, or none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Bound(pub(crate) Option<Span>);
+
+impl std::str::FromStr for Bound {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        if text.trim() == "none" {
+            return Ok(Self(None));
+        }
+        text.parse().map(|span| Self(Some(span)))
+    }
 }

@@ -44,6 +44,15 @@ impl Listener for Switch {
 impl Context {
     /// Reads the configuration and checks it. Nothing is written.
     pub(crate) fn load(global: &Global, out: Out) -> Result<Self> {
+        Self::load_with(global, out, Vec::new())
+    }
+
+    /// The same, with others who hear about events.
+    pub(crate) fn load_with(
+        global: &Global,
+        out: Out,
+        listeners: Vec<Arc<dyn Listener>>,
+    ) -> Result<Self> {
         let directory = std::env::current_dir().map_err(|error| {
             Error::new(Kind::Config, "the current directory cannot be read").with_source(error)
         })?;
@@ -54,7 +63,8 @@ impl Context {
             state_dir: global.state_dir.clone(),
             fleet: global.fleet.clone(),
         };
-        options.listeners = vec![progress.clone()];
+        options.listeners = listeners;
+        options.listeners.push(progress.clone());
         let loaded = options.validate()?;
         let paths = Paths::new(
             &loaded.config,
@@ -70,6 +80,14 @@ impl Context {
             progress,
             session: OnceCell::new(),
         })
+    }
+
+    /// How a session would be opened in this directory.
+    pub(crate) fn session_options() -> Result<SessionOptions> {
+        let directory = std::env::current_dir().map_err(|error| {
+            Error::new(Kind::Config, "the current directory cannot be read").with_source(error)
+        })?;
+        Ok(SessionOptions::new(directory, node_program()?))
     }
 
     async fn session(&self) -> Result<&Session> {
@@ -93,6 +111,16 @@ impl Context {
         let engine = self.session().await?.engine().clone();
         self.begin_progress();
         Ok(engine)
+    }
+
+    /// The engine, without any progress on the screen.
+    pub(crate) async fn quiet_engine(&self) -> Result<Engine> {
+        Ok(self.session().await?.engine().clone())
+    }
+
+    /// A further session, with the configuration as it is by now.
+    pub(crate) async fn reopen(&self) -> Result<Session> {
+        Session::open(self.options.clone()).await
     }
 
     /// Shows progress, from here to [`end_progress`](Self::end_progress).
@@ -179,6 +207,20 @@ impl Context {
                 )
             }
         }
+    }
+
+    /// Checks that there is a pool of this name, in the configuration or among the nodes.
+    pub(crate) async fn check_pool(&self, name: &str) -> Result<()> {
+        let pools = &self.loaded.config.pools;
+        let left = self.nodes(false).await?;
+        if pools.contains_key(name) || left.iter().any(|record| record.pool == name) {
+            return Ok(());
+        }
+        let known: Vec<&str> = pools.keys().map(String::as_str).collect();
+        Err(
+            Error::new(Kind::NotFound, format!("no pool is named `{name}`"))
+                .with_hint(format!("the pools are: {}", known.join(", "))),
+        )
     }
 
     /// Why nobody can log in to a node.

@@ -1,6 +1,7 @@
 //! The `fleetwright` command: parses, runs one command, and ends with a documented status.
 
 mod args;
+mod background;
 mod commands;
 mod confirm;
 mod context;

@@ -8,7 +8,7 @@ use anstream::eprintln;
 use anstyle::{AnsiColor, Style};
 use comfy_table::{ContentArrangement, Table, presets};
 use fleetwright::config::Problems;
-use fleetwright_core::{Error, ErrorReport, HourlyPrice, Kind, Result};
+use fleetwright_core::{Amount, Error, ErrorReport, HourlyPrice, Kind, Result, Span};
 use serde::Serialize;
 
 use crate::exit::{READER_GONE, Signal};
@@ -222,6 +222,31 @@ pub(crate) fn money(prices: &[HourlyPrice]) -> String {
         .join(" and ")
 }
 
+/// Sums of money by currency, for a sentence: `$1.20 and €3.00`.
+pub(crate) fn amounts(sums: &[Amount]) -> String {
+    if sums.is_empty() {
+        return Amount {
+            currency: HourlyPrice::FREE.currency,
+            micros: 0,
+        }
+        .to_string();
+    }
+    sums.iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(" and ")
+}
+
+/// A length of time, to the second below an hour and to the minute above: `59m 3s`, `26h 5m`.
+pub(crate) fn runtime(seconds: u64) -> String {
+    let shown = if seconds < 3_600 {
+        seconds
+    } else {
+        seconds - seconds % 60
+    };
+    Span::seconds(shown).to_string()
+}
+
 /// `1 node`, `2 nodes`.
 pub(crate) fn count(number: usize, noun: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
@@ -233,6 +258,16 @@ pub(crate) fn in_order(name: &str) -> (&str, u64, &str) {
     let digits = name.bytes().rev().take_while(u8::is_ascii_digit).count();
     let (stem, number) = name.split_at(name.len() - digits);
     (stem, number.parse().unwrap_or(0), name)
+}
+
+/// A word as a Bourne shell takes it for one.
+pub(crate) fn quote(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "@%+=:,./_-".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
 }
 
 /// How long ago, in the coarsest unit that says something.
@@ -255,6 +290,14 @@ mod tests {
         let mut names = ["web-10", "web-2", "db-3", "web-1"];
         names.sort_by_key(|name| in_order(name));
         assert_eq!(names, ["db-3", "web-1", "web-2", "web-10"]);
+    }
+
+    #[test]
+    fn words_are_quoted_for_the_shell() {
+        assert_eq!(quote("a/b.c"), "a/b.c");
+        assert_eq!(quote("a b"), "'a b'");
+        assert_eq!(quote("it's"), r"'it'\''s'");
+        assert_eq!(quote(""), "''");
     }
 
     #[test]

@@ -157,6 +157,26 @@ pub(crate) fn line(what: &EventKind) -> Option<String> {
         } => {
             format!("  ! withheld: {subject} {what}: {reason}")
         }
+        EventKind::EndMoved {
+            name,
+            to,
+            kept_until,
+            reason,
+            ..
+        } => {
+            let end = to.map_or_else(
+                || format!("it stays until {kept_until:.0} at least"),
+                |end| format!("it ends at {end:.0}"),
+            );
+            format!("  ~ {name}: {reason}; {end}")
+        }
+        EventKind::UseChanged {
+            name,
+            idle: true,
+            reason,
+            ..
+        } => format!("  ~ {name} is unused: {reason}"),
+        EventKind::UseChanged { name, reason, .. } => format!("  ~ {name} is in use: {reason}"),
         EventKind::Braked { reason } => format!("  ! nothing was done: {reason}"),
     })
 }

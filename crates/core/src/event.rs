@@ -140,6 +140,32 @@ pub enum EventKind {
         /// Why not.
         reason: String,
     },
+    /// The end of a node's time was moved, because somebody asked for it.
+    EndMoved {
+        /// Which node.
+        node: NodeId,
+        /// Its name.
+        name: String,
+        /// From when; absent: it had no end.
+        from: Option<Timestamp>,
+        /// To when; absent: it has none, and only stays when it is not used.
+        to: Option<Timestamp>,
+        /// Until when it stays even if it is not used.
+        kept_until: Timestamp,
+        /// Why.
+        reason: String,
+    },
+    /// A node began to be unused, or to be used again.
+    UseChanged {
+        /// Which node.
+        node: NodeId,
+        /// Its name.
+        name: String,
+        /// Whether it is unused now.
+        idle: bool,
+        /// What was seen.
+        reason: String,
+    },
     /// A plan that removes too much was not executed.
     Braked {
         /// Why, in words.
@@ -151,7 +177,9 @@ impl EventKind {
     /// The node that it is about.
     pub fn node(&self) -> Option<&NodeId> {
         match self {
-            Self::NodeChanged { node, .. } => Some(node),
+            Self::NodeChanged { node, .. }
+            | Self::EndMoved { node, .. }
+            | Self::UseChanged { node, .. } => Some(node),
             Self::StepFailed { node, .. } => node.as_ref(),
             _ => None,
         }
@@ -172,6 +200,8 @@ impl EventKind {
             Self::CapacityMarked { .. } => "capacity-marked",
             Self::BreakerChanged { .. } => "breaker-changed",
             Self::Withheld { .. } => "withheld",
+            Self::EndMoved { .. } => "end-moved",
+            Self::UseChanged { .. } => "use-changed",
             Self::Braked { .. } => "braked",
         }
     }

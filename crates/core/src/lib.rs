@@ -14,6 +14,7 @@
 
 pub mod ability;
 mod account;
+mod billing;
 mod claim;
 mod clock;
 mod cloud_init;
@@ -38,6 +39,7 @@ mod spec;
 
 pub use ability::{Balancers, Catalog, Dns, Groups, Interruptions, Quotas, Requests};
 pub use account::{AccountConfig, AccountContext};
+pub use billing::{Amount, Billing};
 pub use claim::{Claim, ClaimId, ClaimState};
 pub use clock::Clock;
 pub use cloud_init::{CLOUD_INIT_RESERVE, cloud_init};
@@ -53,11 +55,11 @@ pub use money::{Currency, HourlyPrice};
 pub use node::{Access, Addresses, Boot, Node, NodeState};
 pub use offer::{Availability, InstanceType, Offer, Requirements};
 pub use plan::{Action, Brake, Plan, Purpose, Step, Withheld};
-pub use pool::{Candidate, Limits, Pool, Strategy};
+pub use pool::{Candidate, Idle, IdleSignal, Limits, Pool, Strategy};
 pub use provider::{
     ApiLimit, Checked, Deletion, Idempotency, LimitUnit, Operation, Provider, ProviderInfo,
 };
-pub use record::{Life, NodeRecord};
+pub use record::{Life, NodeRecord, Tenure};
 pub use remote::{Command, Exit, NoOutput, Output, OutputSink, Remote, Stream};
 pub use secret::{Secret, SecretRef, SecretSource};
 pub use spec::{CreateRequest, Created, HostKey, HostKeys, Market, NodeSpec, Token};

@@ -22,7 +22,7 @@ pub enum Currency {
 }
 
 impl Currency {
-    const fn symbol(self) -> &'static str {
+    pub(crate) const fn symbol(self) -> &'static str {
         match self {
             Self::Usd => "$",
             Self::Eur => "€",

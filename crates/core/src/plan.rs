@@ -60,6 +60,11 @@ pub enum Purpose {
         /// Only these nodes; absent: all of the fleet.
         nodes: Option<Vec<NodeId>>,
     },
+    /// Nothing left of the nodes whose time is over; nothing is made in their place.
+    Expire {
+        /// Nodes that were watched and not used for as long as their pools allow.
+        idle: Vec<NodeId>,
+    },
 }
 
 /// One thing to do, and why.

@@ -44,6 +44,9 @@ pub struct Pool {
     /// Time limits.
     #[serde(default)]
     pub limits: Limits,
+    /// When a node counts as not used, for `limits.idle_after`.
+    #[serde(default, skip_serializing_if = "Idle::is_default")]
+    pub idle: Idle,
     /// Options of the provider, by its schema.
     #[serde(default)]
     pub options: Map<String, Value>,
@@ -101,6 +104,71 @@ pub struct Limits {
     pub drain: Span,
     /// Terminating: afterwards the removal is reported as stuck and asked for again.
     pub terminate: Span,
+    /// Longest runtime of a node: afterwards it is removed, and nothing is made in its place until
+    /// the next `up`. Absent: it stays until it is removed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_runtime: Option<Span>,
+    /// Longest runtime that `extend` can give a node, counted from when it was made. Absent: no
+    /// bound.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extend_to: Option<Span>,
+    /// How long a node may be unused before it is removed, see `idle`. Absent: for ever.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idle_after: Option<Span>,
+}
+
+impl Limits {
+    /// Whether a node may run out of time: something must watch over it then.
+    pub const fn ends_nodes(&self) -> bool {
+        self.max_runtime.is_some() || self.idle_after.is_some()
+    }
+}
+
+/// When a node counts as not used. What cannot be found out counts as use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Idle {
+    /// What is looked at on the node. Any of them may say that it is in use.
+    pub signals: Vec<IdleSignal>,
+    /// Greatest load average over one minute of a node that is not used, in percent of one
+    /// processor.
+    pub max_load_percent: u32,
+    /// Greatest utilization of each GPU of a node that is not used, in percent.
+    pub max_gpu_percent: u32,
+    /// A command on the node that ends with status 0 if the node is not used, and with 1 if it is.
+    /// Asked besides the signals.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub probe: Option<String>,
+}
+
+/// Something on a node that shows whether it is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum IdleSignal {
+    /// SSH connections other than the one that asks.
+    Sessions,
+    /// The load average over one minute.
+    Load,
+    /// The utilization of each GPU, by `nvidia-smi` or the kernel's own counter. A node without a
+    /// GPU has none.
+    Gpu,
+}
+
+impl Idle {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Default for Idle {
+    fn default() -> Self {
+        Self {
+            signals: vec![IdleSignal::Sessions, IdleSignal::Load, IdleSignal::Gpu],
+            max_load_percent: 20,
+            max_gpu_percent: 5,
+            probe: None,
+        }
+    }
 }
 
 impl Default for Limits {
@@ -111,6 +179,9 @@ impl Default for Limits {
             in_service: Span::minutes(10),
             drain: Span::minutes(5),
             terminate: Span::minutes(10),
+            max_runtime: None,
+            extend_to: None,
+            idle_after: None,
         }
     }
 }

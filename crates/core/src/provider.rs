@@ -8,8 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Balancers, Catalog, CreateRequest, Created, Dns, Groups, Interruptions, ListRequest, Listing,
-    Node, NodeId, Quotas, Requests, Result,
+    Balancers, Billing, Catalog, CreateRequest, Created, Dns, Groups, Interruptions, ListRequest,
+    Listing, Node, NodeId, Quotas, Requests, Result,
 };
 
 /// A source of machines: one account of one cloud, or this machine, or a simulation.
@@ -104,6 +104,8 @@ pub struct ProviderInfo {
     pub reports_boot: bool,
     /// Whether its nodes can be logged in to over SSH.
     pub has_ssh: bool,
+    /// How the time of a node is counted when it is billed.
+    pub billing: Billing,
     /// Whether `CreateRequest::host_key` reaches its nodes, so that their first login can be
     /// trusted. `false` where host keys are learned otherwise, or not at all.
     pub plants_host_keys: bool,

@@ -106,6 +106,29 @@ impl FromStr for Life {
     }
 }
 
+/// How long a node may run, as it was agreed on when it was asked for and moved since.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tenure {
+    /// When its time is over: its pool's `max_runtime` after it was made, or later if that was
+    /// extended. Absent: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends_at: Option<Timestamp>,
+    /// Until when it stays even if nobody uses it, because somebody asked for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_until: Option<Timestamp>,
+    /// Since when nobody uses it, as far as that was watched. Absent: it is in use, or nobody can
+    /// tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_since: Option<Timestamp>,
+}
+
+impl Tenure {
+    /// Whether nothing limits it.
+    pub const fn is_unlimited(&self) -> bool {
+        self.ends_at.is_none() && self.kept_until.is_none() && self.idle_since.is_none()
+    }
+}
+
 /// A node of ours, as the journal remembers it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeRecord {
@@ -145,6 +168,9 @@ pub struct NodeRecord {
     pub seen_at: Option<Timestamp>,
     /// When it was confirmed gone.
     pub gone_at: Option<Timestamp>,
+    /// How long it may run.
+    #[serde(default, skip_serializing_if = "Tenure::is_unlimited")]
+    pub tenure: Tenure,
     /// Why it is where it is, in words: the reason of the last change.
     pub reason: String,
 }

@@ -15,10 +15,14 @@ use serde::Serialize;
 use crate::engine::Look;
 use crate::execute::Failure;
 use crate::life::elapsed;
+use crate::tenure::is_over;
+use crate::watch::BACKGROUND;
 use crate::{Engine, Executed, Observation, PlanOptions, plan};
 
 /// The lease that whoever changes the fleet holds.
 const LEASE: &str = "reconcile";
+/// How long the lease is waited for if it is held in the background.
+const PATIENCE: Duration = Duration::from_mins(1);
 /// How long the lease is good for without being renewed.
 const LEASE_TTL: Duration = Duration::from_mins(2);
 /// Shortest pause between two looks. After steps that came to nothing it grows by half each time.
@@ -151,7 +155,7 @@ impl Engine {
     }
 
     /// Writes what is left to write and gives the lease back. The run's own error comes first.
-    async fn leave<T>(&self, lease: Lease, outcome: Result<T>) -> Result<T> {
+    pub(crate) async fn leave<T>(&self, lease: Lease, outcome: Result<T>) -> Result<T> {
         let flushed = self.recorder.flush().await;
         let released = self.store.release(lease).await;
         let outcome = outcome?;
@@ -179,10 +183,31 @@ impl Engine {
         self.take_in(lease, &look.observation.strangers()).await
     }
 
-    async fn lease(&self, holder: &str) -> Result<Lease> {
-        self.store
-            .acquire(LEASE, holder, self.clock.now(), LEASE_TTL)
-            .await
+    /// Takes the lease. Whoever keeps the limits in the background holds it for moments only, and
+    /// is waited for.
+    pub(crate) async fn lease(&self, holder: &str) -> Result<Lease> {
+        let started = self.clock.now();
+        loop {
+            let now = self.clock.now();
+            let taken = match self.store.acquire(LEASE, holder, now, LEASE_TTL).await {
+                Err(error) if error.kind() == Kind::Conflict => error,
+                other => return other,
+            };
+            let held = self.store.holder(LEASE).await?;
+            let passes = match held {
+                Some(held) => held.holder.starts_with(BACKGROUND),
+                None => true,
+            };
+            if !passes || holder.starts_with(BACKGROUND) || elapsed(started, now) > PATIENCE {
+                return Err(taken);
+            }
+            self.clock.sleep(PAUSE).await;
+        }
+    }
+
+    /// Whether somebody is changing the fleet at this moment.
+    pub(crate) async fn is_busy(&self) -> Result<bool> {
+        Ok(self.store.holder(LEASE).await?.is_some())
     }
 
     async fn run(
@@ -244,7 +269,7 @@ impl Engine {
                 });
                 return end(Standing::Braked(brake), executed, next, observation);
             }
-            if !options.approval.covers(&next) {
+            if !options.approval.covers(&next, &observation) {
                 return end(Standing::NeedsApproval, executed, next, observation);
             }
             let now = self.clock.now();
@@ -354,6 +379,7 @@ impl Engine {
                 .records
                 .iter()
                 .any(|record| nodes.contains(&record.id)),
+            Purpose::Expire { .. } => plan.withheld.is_empty(),
         };
         if reached {
             Standing::Reached
@@ -426,15 +452,22 @@ impl PoolStatus {
 }
 
 impl Approval {
-    fn covers(&self, plan: &Plan) -> bool {
-        match self {
-            Self::Everything => true,
-            Self::Only(nodes) => plan
-                .steps
-                .iter()
-                .filter(|step| step.action.is_destructive())
-                .all(|step| step.action.node().is_some_and(|node| nodes.contains(node))),
-        }
+    /// The end of a node's time was agreed on when it was asked for.
+    fn covers(&self, plan: &Plan, observation: &Observation) -> bool {
+        let Self::Only(nodes) = self else {
+            return true;
+        };
+        let ended: BTreeSet<&NodeId> = observation
+            .records
+            .iter()
+            .filter(|record| is_over(record, observation.at).is_some())
+            .map(|record| &record.id)
+            .collect();
+        plan.steps
+            .iter()
+            .filter(|step| step.action.is_destructive())
+            .filter_map(|step| step.action.node())
+            .all(|node| nodes.contains(node) || ended.contains(node))
     }
 }
 

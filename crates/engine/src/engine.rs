@@ -14,6 +14,7 @@ use futures::StreamExt;
 use futures::stream;
 
 use crate::life::elapsed;
+use crate::tenure::{is_over, late_end};
 use crate::{CatalogView, Evidence, Fleet, Observation, Recorder, Seen, advance};
 
 /// Login attempts at the same time.
@@ -333,7 +334,12 @@ impl Engine {
             if !seen.coverage.covers(record.id.region()) {
                 continue;
             }
-            if let Some(next) = advance(record, &evidence, limits, observation.at) {
+            let mut next = advance(record, &evidence, limits, observation.at);
+            let end = late_end(next.as_ref().unwrap_or(record), pool, observation.at);
+            if end.is_some() {
+                next.get_or_insert_with(|| record.clone()).tenure.ends_at = end;
+            }
+            if let Some(next) = next {
                 changes.push((next, record.life));
             }
         }
@@ -360,7 +366,7 @@ impl Engine {
         for record in observation
             .records
             .iter()
-            .filter(|record| record.life.is_wanted())
+            .filter(|record| record.life.is_wanted() && is_over(record, observation.at).is_none())
         {
             *counts.entry(&record.pool).or_default() += 1;
         }

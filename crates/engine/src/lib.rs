@@ -11,13 +11,16 @@
 //! observation gives the same plan.
 
 mod audit;
+mod bill;
 mod clock;
 mod converge;
 mod discover;
 mod engine;
 mod execute;
+mod extend;
 mod fleet;
 mod guard;
+mod idle;
 mod life;
 mod observe;
 mod plan;
@@ -25,17 +28,23 @@ mod planting;
 mod recorder;
 mod resolve;
 mod select;
+mod tenure;
+mod watch;
 
 pub use audit::{Audit, Duplicate, Surplus};
+pub use bill::{Bill, BillLine};
 pub use clock::SystemClock;
 pub use converge::{Approval, ConvergeOptions, Outcome, PoolStatus, Standing};
 pub use engine::Engine;
 pub use execute::Executed;
+pub use extend::{Extended, Extension};
 pub use fleet::{Fleet, Safety};
 pub use guard::{Guarded, Policy};
+pub use idle::Use;
 pub use life::{Evidence, advance};
 pub use observe::{CatalogView, Observation, Seen};
 pub use plan::{PlanOptions, pick_surplus, plan};
 pub use planting::Planting;
 pub use recorder::{Listener, Recorder};
 pub use select::{Exclusion, Selection, select_offers};
+pub use watch::{BACKGROUND, Round, Watch};

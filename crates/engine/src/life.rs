@@ -169,7 +169,7 @@ pub(crate) fn elapsed(since: Timestamp, now: Timestamp) -> Duration {
 mod tests {
     use std::collections::BTreeMap;
 
-    use fleetwright_core::{Addresses, Labels, Market};
+    use fleetwright_core::{Addresses, Labels, Market, Tenure};
 
     use super::*;
 
@@ -193,6 +193,7 @@ mod tests {
             created_at: Timestamp::UNIX_EPOCH,
             seen_at: None,
             gone_at: None,
+            tenure: Tenure::default(),
             reason: "made".into(),
         }
     }

@@ -15,6 +15,7 @@ use fleetwright_core::{
 use fleetwright_store::Lease;
 
 use crate::Engine;
+use crate::tenure::first_tenure;
 
 impl Engine {
     /// Finds out what became of a claim. `Ok(Some(count))`: it is closed, with so many machines.
@@ -219,6 +220,7 @@ impl Engine {
 /// The first record of a node. Its price is the one that was promised when it was asked for.
 pub(crate) fn record_of(node: &Node, claim: Option<&Claim>, now: jiff::Timestamp) -> NodeRecord {
     let gone = node.state.is_deleted();
+    let created_at = node.created_at.unwrap_or(now);
     NodeRecord {
         id: node.id.clone(),
         name: node.name.clone(),
@@ -238,9 +240,10 @@ pub(crate) fn record_of(node: &Node, claim: Option<&Claim>, now: jiff::Timestamp
         access: node.access.clone(),
         boot: node.boot.clone(),
         labels: node.labels.clone(),
-        created_at: node.created_at.unwrap_or(now),
+        created_at,
         seen_at: Some(now),
         gone_at: gone.then_some(now),
+        tenure: first_tenure(node, claim, created_at, now),
         reason: match claim {
             Some(claim) => format!("asked for as {}", claim.offer.label()),
             None => "found with our label and taken into the records".into(),

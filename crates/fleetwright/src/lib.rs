@@ -27,7 +27,9 @@
 //! assert_eq!(error.hint(), Some("did you mean `here`?"));
 //! ```
 
+pub mod assortment;
 pub mod config;
+pub mod draft;
 pub mod env;
 pub mod init;
 pub mod paths;
@@ -37,6 +39,7 @@ pub mod schema;
 mod secret;
 mod session;
 
+pub use assortment::Assortment;
 pub use config::{Config, Loaded, Origin, Overrides};
 pub use env::Environment;
 pub use fleetwright_core as core;

@@ -8,6 +8,8 @@
 //!   host_keys.seed            from which the host keys of new nodes follow
 //!   nodes/<provider>/         directories of local nodes
 //!   sim/<provider>.world      worlds of simulated clouds
+//!   limits.wanted             there while something must keep the limits of nodes
+//!   limits.log                what the process that keeps them has to say
 //! ```
 //!
 //! `<state>` is the flag `--state-dir`, else the variable `FLEETWRIGHT_STATE_DIR`, else
@@ -100,6 +102,16 @@ impl Paths {
         self.known_hosts
             .clone()
             .unwrap_or_else(|| self.fleet.join("known_hosts"))
+    }
+
+    /// A file that is there while a process in the background must keep the limits of nodes.
+    pub fn limits_wanted(&self) -> PathBuf {
+        self.fleet.join("limits.wanted")
+    }
+
+    /// The log of that process.
+    pub fn limits_log(&self) -> PathBuf {
+        self.fleet.join("limits.log")
     }
 
     /// The directories of the nodes of a local provider.

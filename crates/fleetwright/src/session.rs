@@ -73,8 +73,27 @@ impl SessionOptions {
         self.build().map(|built| built.loaded)
     }
 
+    /// Reads a configuration from a text, builds its providers and checks it against them, without
+    /// opening or writing anything.
+    ///
+    /// # Errors
+    /// As [`validate`](Self::validate).
+    pub fn try_text(
+        &self,
+        name: &str,
+        text: &str,
+    ) -> Result<(Loaded, BTreeMap<String, Arc<dyn Provider>>)> {
+        let loaded = Loaded::from_text(name, text, &self.environment, &self.directory)?;
+        let built = self.build_loaded(loaded)?;
+        Ok((built.loaded, built.providers))
+    }
+
     fn build(&self) -> Result<Built> {
         let loaded = Loaded::load(&self.overrides, &self.environment, &self.directory)?;
+        self.build_loaded(loaded)
+    }
+
+    fn build_loaded(&self, loaded: Loaded) -> Result<Built> {
         let paths = Paths::new(
             &loaded.config,
             &self.overrides,

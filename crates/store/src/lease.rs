@@ -57,6 +57,15 @@ impl Lease {
     }
 }
 
+/// Somebody alive who holds a lease.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// Who, as given to [`Store::acquire`].
+    pub holder: String,
+    /// Since when.
+    pub since: Timestamp,
+}
+
 impl Drop for Lease {
     /// Unlocks, rather than leaving it to the closing of the file: a process that is just being
     /// started has a copy of the descriptor until its `exec`, and the lock would live as long.
@@ -175,18 +184,47 @@ impl Store {
         transaction.commit().await
     }
 
-    /// The error for those who come too late.
-    async fn taken(&self, name: &str) -> Result<Error> {
+    /// Who holds a lease and is alive; `None` if nobody does. Whoever has just taken it and is not
+    /// written down yet counts as nobody.
+    ///
+    /// # Errors
+    /// `Config` if `name` is no name or the lock file cannot be made.
+    pub async fn holder(&self, name: &str) -> Result<Option<Held>> {
+        check_name("lease", name)?;
+        let lock_path = file::beside(self.file(), &format!(".{name}.lock"));
+        let lock = file::open_lock(&lock_path)?;
+        // Shared, so that those who only look do not get in each other's way.
+        match lock.try_lock_shared() {
+            Ok(()) => {
+                lock.unlock()
+                    .map_err(|e| refused("unlock", &lock_path, e))?;
+                Ok(None)
+            }
+            Err(TryLockError::WouldBlock) => self.written_holder(name).await,
+            Err(TryLockError::Error(error)) => Err(refused("lock", &lock_path, error)),
+        }
+    }
+
+    async fn written_holder(&self, name: &str) -> Result<Option<Held>> {
         let query = sqlx::query("SELECT holder, acquired_at FROM leases WHERE name = $1");
         let rows = self.rows(query.bind(name)).await?;
-        let mut who = "another process that has just begun".to_owned();
-        if let Some(row) = rows.first()
-            && let Some(holder) = column::<Option<String>>(self.path(), row, 0)?
-        {
-            let since = Timestamp::from_microsecond(column(self.path(), row, 1)?)
-                .map_err(|e| unreadable(self.path(), "lease", "its time is out of range", e))?;
-            who = format!("`{holder}` since {since:.0}");
-        }
+        let Some(row) = rows.first() else {
+            return Ok(None);
+        };
+        let Some(holder) = column::<Option<String>>(self.path(), row, 0)? else {
+            return Ok(None);
+        };
+        let since = Timestamp::from_microsecond(column(self.path(), row, 1)?)
+            .map_err(|e| unreadable(self.path(), "lease", "its time is out of range", e))?;
+        Ok(Some(Held { holder, since }))
+    }
+
+    /// The error for those who come too late.
+    async fn taken(&self, name: &str) -> Result<Error> {
+        let who = match self.written_holder(name).await? {
+            Some(Held { holder, since }) => format!("`{holder}` since {since:.0}"),
+            None => "another process that has just begun".to_owned(),
+        };
         Ok(
             Error::new(Kind::Conflict, format!("lease `{name}` is held by {who}"))
                 .with_hint("wait until it is done, or stop it"),

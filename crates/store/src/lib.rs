@@ -34,6 +34,6 @@ mod store;
 mod transaction;
 
 pub use budgets::Taken;
-pub use lease::Lease;
+pub use lease::{Held, Lease};
 pub use marks::Mark;
 pub use store::Store;

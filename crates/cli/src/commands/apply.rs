@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{outcome, up};
 use crate::args::Apply;
+use crate::background;
 use crate::confirm::{Answer, ask};
 use crate::context::{Context, holder};
 use crate::exit::Exit;
@@ -25,6 +26,7 @@ pub(super) async fn run(context: &Context, args: &Apply) -> Result<Exit> {
         }
     }
     let engine = context.engine().await?;
+    background::keep_limits(context, &engine).await?;
     let outcome = engine
         .apply(
             &plan,
@@ -38,7 +40,8 @@ pub(super) async fn run(context: &Context, args: &Apply) -> Result<Exit> {
         )
         .await?;
     context.end_progress();
-    outcome::finish(context, &engine, outcome)
+    background::keep_limits(context, &engine).await?;
+    outcome::finish(context, &engine, outcome, None)
 }
 
 /// A plan as it lies in a file: with a seal, so that what was looked at is what is executed.

@@ -3,7 +3,7 @@
 use fleetwright_core::{Error, Kind, NodeId, Purpose, Result};
 use fleetwright_engine::{Approval, ConvergeOptions, PlanOptions};
 
-use super::{outcome, up};
+use super::{bill, outcome, up};
 use crate::args::Down;
 use crate::confirm::{Answer, ask};
 use crate::context::{Context, holder};
@@ -36,6 +36,7 @@ pub(super) async fn run(context: &Context, args: &Down) -> Result<Exit> {
         context.begin_progress();
         Approval::Only(removed)
     };
+    let before = context.nodes(false).await?;
     let outcome = engine
         .converge(&ConvergeOptions {
             purpose,
@@ -46,7 +47,8 @@ pub(super) async fn run(context: &Context, args: &Down) -> Result<Exit> {
         })
         .await?;
     context.end_progress();
-    outcome::finish(context, &engine, outcome)
+    let bill = bill::of_removed(&engine, &before, &outcome).await?;
+    outcome::finish(context, &engine, outcome, Some(bill))
 }
 
 /// The nodes that the filter selects; `None` for all, whether the journal knows them or not.

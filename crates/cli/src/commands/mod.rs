@@ -3,11 +3,15 @@
 mod adopt;
 mod apply;
 mod audit;
+mod bill;
 mod completions;
 mod down;
+mod env;
 mod events;
 mod exec;
+mod extend;
 mod init;
+mod limits;
 mod node;
 mod nodes;
 mod outcome;
@@ -21,9 +25,10 @@ mod validate;
 use fleetwright_core::Result;
 
 use crate::args::{Cli, Command};
+use crate::background;
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::output::Out;
+use crate::output::{self, Out};
 
 /// Runs the command.
 pub(crate) async fn run(cli: Cli) -> Result<Exit> {
@@ -35,11 +40,20 @@ pub(crate) async fn run(cli: Cli) -> Result<Exit> {
     // These two work without a configuration, even with a broken one.
     match &cli.command {
         Command::Completions { shell } => return completions::run(*shell),
-        Command::Init(args) => return init::run(out, args),
+        Command::Init(args) => return init::run(out, &global, args).await,
         Command::Validate(args) => return validate::run(out, &global, args).await,
         _ => {}
     }
-    let context = Context::load(&global, out)?;
+    let listeners = match &cli.command {
+        Command::Limits => limits::listeners(),
+        _ => Vec::new(),
+    };
+    let context = Context::load_with(&global, out, listeners)?;
+    if !matches!(cli.command, Command::Limits | Command::Down(_))
+        && let Err(error) = background::revive(&context).await
+    {
+        output::explain(&error);
+    }
     let ended = command(&context, cli.command).await;
     context.end_progress();
     context.close().await;
@@ -55,6 +69,9 @@ async fn command(context: &Context, command: Command) -> Result<Exit> {
         Command::Status => status::run(context).await,
         Command::Nodes(args) => nodes::run(context, &args).await,
         Command::Node(args) => node::run(context, &args).await,
+        Command::Extend(args) => extend::run(context, &args).await,
+        Command::Env(args) => env::run(context, &args).await,
+        Command::Limits => limits::run(context).await,
         Command::Exec(args) => exec::run(context, &args).await,
         Command::Ssh(args) => ssh::run(context, &args).await,
         Command::Events(args) => events::run(context, &args).await,

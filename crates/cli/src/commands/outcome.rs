@@ -1,9 +1,10 @@
 //! The end of a run that changes the fleet: what is printed, and the exit status.
 
 use fleetwright_core::{Error, HourlyPrice, Life, NodeRecord, Result, Withheld};
-use fleetwright_engine::{Engine, Outcome, PoolStatus, Standing};
+use fleetwright_engine::{Bill, Engine, Outcome, PoolStatus, Standing};
 use serde::Serialize;
 
+use super::bill;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::output::{self, count, money};
@@ -20,10 +21,19 @@ struct Report<'a> {
     withheld: &'a [Withheld],
     failures: Vec<fleetwright_core::ErrorReport>,
     cost: Vec<HourlyPrice>,
+    /// Of `down`: what the removed nodes cost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bill: Option<&'a Bill>,
 }
 
-/// Prints how a run ended. An error that no waiting mends becomes the command's own.
-pub(super) fn finish(context: &Context, engine: &Engine, outcome: Outcome) -> Result<Exit> {
+/// Prints how a run ended, and what the nodes cost that it removed. An error that no waiting mends
+/// becomes the command's own.
+pub(super) fn finish(
+    context: &Context,
+    engine: &Engine,
+    outcome: Outcome,
+    bill: Option<Bill>,
+) -> Result<Exit> {
     let Outcome {
         standing,
         observation,
@@ -51,9 +61,15 @@ pub(super) fn finish(context: &Context, engine: &Engine, outcome: Outcome) -> Re
                 .chain(hopeless.as_ref().map(Error::report))
                 .collect(),
             cost: cost.clone(),
+            bill: bill.as_ref(),
         })?;
     }
     let out = context.out;
+    if let Some(bill) = &bill
+        && !out.json
+    {
+        bill::show(out, bill)?;
+    }
     for record in observation
         .records
         .iter()

@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::args::Ssh;
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::output;
+use crate::output::{self, quote};
 
 #[derive(Serialize)]
 struct Report {
@@ -89,28 +89,5 @@ async fn chosen(context: &Context, args: &Ssh) -> Result<Vec<NodeRecord>> {
                     .with_hint(format!("name one of: {}", names.join(", "))),
             )
         }
-    }
-}
-
-/// A word as the shell takes it for one.
-fn quote(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "@%+=:,./_-".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_are_quoted_for_the_shell() {
-        assert_eq!(quote("a/b.c"), "a/b.c");
-        assert_eq!(quote("a b"), "'a b'");
-        assert_eq!(quote("it's"), r"'it'\''s'");
-        assert_eq!(quote(""), "''");
     }
 }

@@ -1,13 +1,17 @@
 //! `status`: where each pool stands, asking the providers.
 
-use fleetwright_core::{HourlyPrice, Life, NodeRecord, Result};
-use fleetwright_engine::PoolStatus;
+use std::collections::BTreeMap;
+
+use fleetwright_core::{Amount, HourlyPrice, Life, NodeRecord, Result};
+use fleetwright_engine::{Bill, Engine, PoolStatus};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::context::Context;
+use super::nodes::address;
+use crate::background::{self, State};
+use crate::context::{Context, sort};
 use crate::exit::Exit;
-use crate::output::{self, count, money};
+use crate::output::{self, amounts, count, money, runtime};
 
 #[derive(Serialize)]
 struct Report {
@@ -20,6 +24,25 @@ struct Report {
     failed: Vec<NodeRecord>,
     open_claims: usize,
     cost: Vec<HourlyPrice>,
+    /// What the nodes that are there have cost so far.
+    bill: Bill,
+    /// The same by pool.
+    pool_bills: BTreeMap<String, Vec<Amount>>,
+    /// When each node ends.
+    ends: Vec<End>,
+    /// Whether limits are kept.
+    limits: State,
+}
+
+/// How long a node may run.
+#[derive(Serialize)]
+struct End {
+    node: String,
+    ends_at: Option<Timestamp>,
+    kept_until: Option<Timestamp>,
+    idle_since: Option<Timestamp>,
+    /// How long it may be unused, in seconds.
+    idle_after_seconds: Option<u64>,
 }
 
 pub(super) async fn run(context: &Context) -> Result<Exit> {
@@ -27,19 +50,30 @@ pub(super) async fn run(context: &Context) -> Result<Exit> {
     let engine = context.engine().await?;
     let observation = engine.observe().await?;
     context.end_progress();
+    let now = observation.at;
+    let mut records = observation.records.clone();
+    sort(&mut records);
+    let bill = engine.bill(&records, now);
+    let pools = engine.pool_status(&observation);
     let report = Report {
         fleet: engine.fleet().name.clone(),
-        observed_at: observation.at,
-        pools: engine.pool_status(&observation),
+        observed_at: now,
+        pool_bills: pools
+            .iter()
+            .map(|pool| (pool.name.clone(), bill.of_pool(&pool.name)))
+            .collect(),
+        pools,
         unseen: observation.gaps(),
-        failed: observation
-            .records
+        failed: records
             .iter()
             .filter(|r| r.life == Life::Failed)
             .cloned()
             .collect(),
         open_claims: observation.claims.len(),
-        cost: HourlyPrice::sum(observation.records.iter().filter_map(|record| record.price)),
+        cost: HourlyPrice::sum(records.iter().filter_map(|record| record.price)),
+        bill,
+        ends: records.iter().map(|record| end(&engine, record)).collect(),
+        limits: background::state(context).await?,
     };
     let settled = report.unseen.is_empty() && report.pools.iter().all(PoolStatus::is_settled);
     let exit = if settled {
@@ -51,6 +85,7 @@ pub(super) async fn run(context: &Context) -> Result<Exit> {
         output::json(&report)?;
         return Ok(exit);
     }
+    show_nodes(&report, &records)?;
     let rows = report
         .pools
         .iter()
@@ -63,6 +98,10 @@ pub(super) async fn run(context: &Context) -> Result<Exit> {
                 pool.leaving.to_string(),
                 pool.pending.to_string(),
                 pool.outdated.to_string(),
+                report
+                    .pool_bills
+                    .get(&pool.name)
+                    .map_or_else(String::new, |sums| amounts(sums)),
             ]
             .into_iter()
             .fold(vec![pool.name.clone()], |mut row, cell| {
@@ -74,6 +113,7 @@ pub(super) async fn run(context: &Context) -> Result<Exit> {
     output::table(
         &[
             "POOL", "DESIRED", "READY", "STARTING", "FAILED", "LEAVING", "PENDING", "OUTDATED",
+            "COST",
         ],
         rows,
     )?;
@@ -85,10 +125,102 @@ pub(super) async fn run(context: &Context) -> Result<Exit> {
     }
     let ready: usize = report.pools.iter().map(|pool| pool.ready).sum();
     context.out.note(&format!(
-        "fleet `{}`: {} ready; costs {} now",
+        "fleet `{}`: {} ready; costs {} now, {} so far",
         report.fleet,
         count(ready, "node"),
-        money(&report.cost)
+        money(&report.cost),
+        amounts(&report.bill.total)
     ));
+    show_limits(context, &report.limits);
     Ok(exit)
+}
+
+fn end(engine: &Engine, record: &NodeRecord) -> End {
+    let pool = engine.fleet().pools.get(&record.pool);
+    let idle_after = pool.and_then(|pool| pool.limits.idle_after);
+    End {
+        node: record.name.clone(),
+        ends_at: record.tenure.ends_at,
+        kept_until: record.tenure.kept_until,
+        idle_since: record.tenure.idle_since,
+        idle_after_seconds: idle_after.map(|span| span.0.as_secs()),
+    }
+}
+
+/// A line for each node, if there are any.
+fn show_nodes(report: &Report, records: &[NodeRecord]) -> Result<()> {
+    if records.is_empty() {
+        return Ok(());
+    }
+    let rows = records
+        .iter()
+        .zip(&report.bill.lines)
+        .zip(&report.ends)
+        .map(|((record, line), end)| {
+            vec![
+                record.name.clone(),
+                record.pool.clone(),
+                record.life.to_string(),
+                record
+                    .access
+                    .as_ref()
+                    .map_or_else(|| "-".to_owned(), address),
+                runtime(line.runtime_seconds),
+                line.cost
+                    .map_or_else(|| "unknown".to_owned(), |cost| cost.to_string()),
+                in_words(end, report.observed_at),
+            ]
+        })
+        .collect();
+    output::table(
+        &[
+            "NAME", "POOL", "STATE", "ADDRESS", "RUNTIME", "COST", "ENDS",
+        ],
+        rows,
+    )?;
+    output::line("")
+}
+
+/// When a node ends, in words.
+fn in_words(end: &End, now: Timestamp) -> String {
+    let until = |at: Timestamp| {
+        let left = at.duration_since(now).as_secs();
+        runtime(u64::try_from(left).unwrap_or(0))
+    };
+    let since = |at: Timestamp| {
+        let past = now.duration_since(at).as_secs();
+        runtime(u64::try_from(past).unwrap_or(0))
+    };
+    let mut parts = Vec::new();
+    match end.ends_at {
+        Some(at) if at <= now => parts.push("now".to_owned()),
+        Some(at) => parts.push(format!("in {}", until(at))),
+        None => {}
+    }
+    if let Some(seconds) = end.idle_after_seconds {
+        parts.push(format!("after {} unused", runtime(seconds)));
+        if let Some(at) = end.idle_since {
+            parts.push(format!("unused for {}", since(at)));
+        }
+        if let Some(at) = end.kept_until.filter(|at| *at > now) {
+            parts.push(format!("kept for {}", until(at)));
+        }
+    }
+    if parts.is_empty() {
+        "-".to_owned()
+    } else {
+        parts.join(", ")
+    }
+}
+
+fn show_limits(context: &Context, limits: &State) {
+    if let Some(holder) = &limits.holder {
+        context.out.faint(&format!(
+            "limits are kept by {holder}; its log is `{}`",
+            limits.log.display()
+        ));
+    } else if limits.wanted {
+        output::error_line("limits are not kept: the process that does so is not running");
+        output::hint(&format!("its log is `{}`", limits.log.display()));
+    }
 }

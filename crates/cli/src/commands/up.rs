@@ -7,6 +7,7 @@ use fleetwright_engine::{Approval, ConvergeOptions, PlanOptions};
 
 use super::outcome;
 use crate::args::{PlanFlags, Up};
+use crate::background;
 use crate::confirm::{Answer, ask};
 use crate::context::{Context, holder, sort};
 use crate::exit::Exit;
@@ -32,6 +33,7 @@ pub(super) async fn run(context: &Context, args: &Up) -> Result<Exit> {
         context.begin_progress();
         Approval::Only(removals(&plan))
     };
+    background::keep_limits(context, &engine).await?;
     let outcome = engine
         .converge(&ConvergeOptions {
             purpose: Purpose::Converge,
@@ -42,8 +44,9 @@ pub(super) async fn run(context: &Context, args: &Up) -> Result<Exit> {
         })
         .await?;
     context.end_progress();
+    background::keep_limits(context, &engine).await?;
     let mut records = outcome.observation.records.clone();
-    let exit = outcome::finish(context, &engine, outcome)?;
+    let exit = outcome::finish(context, &engine, outcome, None)?;
     sort(&mut records);
     let first = records
         .iter()

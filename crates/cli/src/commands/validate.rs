@@ -1,7 +1,8 @@
 //! `validate`: is the configuration right?
 
-use fleetwright_core::{ErrorReport, Result};
-use fleetwright_engine::select_offers;
+use fleetwright::Assortment;
+use fleetwright_core::{Error, ErrorReport, Kind, Pool, Result};
+use fleetwright_engine::{Observation, select_offers};
 use serde::Serialize;
 
 use crate::args::{Global, Validate};
@@ -84,6 +85,11 @@ async fn ask(context: &Context) -> Result<Vec<Finding>> {
     }
     let observation = engine.observe_with_catalogs().await?;
     for (name, pool) in &engine.fleet().pools {
+        let mismatches = mismatches(name, pool, &observation);
+        if !mismatches.is_empty() {
+            findings.extend(mismatches);
+            continue;
+        }
         let selection = select_offers(pool, &observation.providers, &observation.marks);
         if selection.offers.is_empty() {
             let why: Vec<String> = selection
@@ -111,4 +117,39 @@ async fn ask(context: &Context) -> Result<Vec<Finding>> {
     }
     context.end_progress();
     Ok(findings)
+}
+
+/// What of a pool cannot be had together, by the catalogs that the providers have just shown.
+fn mismatches(name: &str, pool: &Pool, observation: &Observation) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for candidate in &pool.candidates {
+        let Some(catalog) = observation
+            .providers
+            .get(&candidate.provider)
+            .and_then(|seen| seen.catalog.as_ref())
+        else {
+            continue;
+        };
+        let assortment = Assortment {
+            types: catalog.types.clone(),
+            offerings: catalog.offerings.clone(),
+            images: None,
+        };
+        let provider = &candidate.provider;
+        let mismatch = assortment.mismatch(provider, candidate, &pool.requirements);
+        if let Some(mismatch) = mismatch {
+            let error = Error::new(Kind::Config, mismatch.message);
+            let error = match mismatch.hint {
+                Some(hint) => error.with_hint(hint),
+                None => error,
+            };
+            let report = error.report();
+            found.push(Finding {
+                subject: format!("pool `{name}`"),
+                problem: report.to_string(),
+                error: Some(report),
+            });
+        }
+    }
+    found
 }

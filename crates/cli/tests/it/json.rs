@@ -97,6 +97,19 @@ fn every_answer_has_the_documented_keys_and_no_others() {
     let mut answers = Answers::default();
     let bed = Bed::local(2);
     answers.ask(&bed, 0, &["init", "other.toml"]);
+    answers.ask(
+        &bed,
+        0,
+        &[
+            "init",
+            "asked.toml",
+            "--non-interactive",
+            "--provider",
+            "local",
+            "--type",
+            "small",
+        ],
+    );
     answers.ask(&bed, 0, &["validate", "--online"]);
     answers.ask(&bed, 0, &["plan", "--out", "plan.json"]);
     answers.ask(&bed, 0, &["apply", "plan.json"]);
@@ -112,6 +125,10 @@ fn every_answer_has_the_documented_keys_and_no_others() {
     assert_eq!(exec["results"][1]["stderr"], "err\n");
     assert_eq!(exec["results"][0]["exit"]["code"], 3);
     answers.ask(&bed, 0, &["ssh"]);
+    answers.ask(&bed, 0, &["env"]);
+    bed.configure(&(local(2) + "limits = { max_runtime = \"1h\" }\n"));
+    answers.ask(&bed, 0, &["up"]);
+    answers.ask(&bed, 0, &["extend", "--all", "5m"]);
     answers.ask(&bed, 0, &["audit"]);
     answers.ask(&bed, 0, &["providers", "--check"]);
     let events = bed.must(0, &["events", "--json"]);

@@ -206,6 +206,17 @@ fn unnumbered(line: &str) -> String {
     line.replace(|c: char| c.is_ascii_digit(), "")
 }
 
+/// The second column of a bill is the runtime.
+fn normal_runtime(line: &str) -> String {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    match words.as_slice() {
+        [name, runtime, _, _] if name.starts_with("default-local-") && runtime.ends_with('s') => {
+            line.replacen(runtime, "1s", 1)
+        }
+        _ => line.to_owned(),
+    }
+}
+
 fn normal_line(line: &str) -> String {
     let mut out = String::new();
     let mut rest = line;
@@ -217,7 +228,7 @@ fn normal_line(line: &str) -> String {
     }
     out.push_str(rest);
     let Some(at) = out.find("127.0.0.1:") else {
-        return out;
+        return normal_runtime(&out);
     };
     let (before, port) = out.split_at(at + "127.0.0.1:".len());
     let rest = port.trim_start_matches(|c: char| c.is_ascii_digit());

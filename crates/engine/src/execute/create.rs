@@ -14,6 +14,7 @@ use futures::StreamExt;
 use futures::stream;
 
 use super::Executed;
+use crate::tenure::expiry_label;
 use crate::{Engine, Observation};
 
 /// Create calls of one pool at the same time.
@@ -223,9 +224,14 @@ impl Engine {
             market: offer.market,
             ..wish.spec.clone()
         };
+        let now = self.clock.now();
+        let pool = self.fleet.pools.get(wish.pool);
+        if let Some(limit) = pool.and_then(|pool| pool.limits.max_runtime) {
+            let end = expiry_label(now, limit);
+            spec.labels.insert(keys::EXPIRY.into(), end);
+        }
         let token = Token::new(id, attempt, &fingerprint(&(count, &spec)));
         spec.labels.insert(keys::CLAIM.into(), token.to_string());
-        let now = self.clock.now();
         Claim {
             id,
             attempt,

@@ -18,6 +18,7 @@ use fleetwright_core::{
 
 use self::cost::Costs;
 use crate::life::elapsed;
+use crate::tenure::{is_idle_too_long, is_over};
 use crate::{Fleet, Observation, Selection, select_offers};
 
 /// Offers that a create step carries at most.
@@ -53,11 +54,13 @@ pub fn plan(
         withheld: Vec::new(),
         removals: 0,
     };
-    planner.resolve_claims();
-    planner.adopt_orphans();
+    let limited = matches!(purpose, Purpose::Expire { .. });
+    planner.resolve_claims(limited);
+    planner.adopt_orphans(limited);
     match &purpose {
         Purpose::Converge => planner.converge(),
         Purpose::Remove { nodes } => planner.remove(nodes.as_deref()),
+        Purpose::Expire { idle } => planner.expire(idle),
     }
     let live = observation
         .records
@@ -65,7 +68,7 @@ pub fn plan(
         .filter(|record| record.life.is_wanted())
         .count();
     let brake = match purpose {
-        Purpose::Remove { .. } => None,
+        Purpose::Remove { .. } | Purpose::Expire { .. } => None,
         Purpose::Converge => planner.brake(live),
     };
     let costs = Costs::of(&observation.records, &planner.steps);
@@ -129,8 +132,13 @@ fn members(observation: &Observation) -> HashMap<(&str, &str, &NodeId), &MemberH
 }
 
 impl<'a> Planner<'a> {
-    fn resolve_claims(&mut self) {
+    /// Open claims come first. `limited`: only those for pools whose nodes run out of time.
+    fn resolve_claims(&mut self, limited: bool) {
         for claim in &self.observation.claims {
+            let pool = self.fleet.pools.get(&claim.pool);
+            if limited && pool.is_none_or(|pool| !pool.limits.ends_nodes()) {
+                continue;
+            }
             let action = Action::Resolve {
                 claim: claim.id,
                 attempt: claim.attempt,
@@ -151,8 +159,12 @@ impl<'a> Planner<'a> {
         }
     }
 
-    fn adopt_orphans(&mut self) {
+    /// Our nodes without a record get one. `limited`: only those whose label tells an end.
+    fn adopt_orphans(&mut self, limited: bool) {
         for node in self.observation.orphans() {
+            if limited && node.label(keys::EXPIRY).is_none() {
+                continue;
+            }
             let age = node
                 .created_at
                 .map(|made| elapsed(made, self.observation.at));
@@ -241,8 +253,14 @@ impl<'a> Planner<'a> {
         let generation = pool.generation();
         let mut wanted = Vec::new();
         let mut kept = Vec::new();
+        let mut ended = 0;
         for record in records {
-            if record.life.is_wanted() {
+            if !record.life.is_leaving()
+                && let Some(reason) = is_over(record, self.observation.at)
+            {
+                self.end(record, &reason);
+                ended += 1;
+            } else if record.life.is_wanted() {
                 wanted.push(*record);
             } else if record.life == Life::Failed && self.keeps_failed(record, generation.short()) {
                 kept.push(*record);
@@ -269,7 +287,7 @@ impl<'a> Planner<'a> {
             let leaving: HashSet<&NodeId> = surplus.iter().map(|record| &record.id).collect();
             wanted.retain(|record| !leaving.contains(&record.id));
         } else if with_orphans < desired {
-            self.create(name, pool, desired - with_orphans, with_orphans);
+            self.create(name, pool, desired - with_orphans, with_orphans, ended);
         }
         if let Some(balancer) = &pool.balancer {
             self.register(balancer, &wanted);
@@ -298,7 +316,7 @@ impl<'a> Planner<'a> {
         self.delete(record, &reason);
     }
 
-    fn create(&mut self, name: &str, pool: &Pool, count: usize, have: usize) {
+    fn create(&mut self, name: &str, pool: &Pool, count: usize, have: usize, ended: usize) {
         let Selection {
             mut offers,
             excluded,
@@ -328,8 +346,13 @@ impl<'a> Planner<'a> {
         }
         offers.truncate(MOST_OFFERS);
         let spec = self.fleet.node_spec(name, pool, &self.observation.journal);
+        let besides = if ended == 0 {
+            String::new()
+        } else {
+            format!(" besides {ended} whose time is over")
+        };
         let reason = format!(
-            "pool `{name}` has {} and wants {}",
+            "pool `{name}` has {}{besides} and wants {}",
             plural(have, "node"),
             pool.desired
         );
@@ -384,6 +407,34 @@ impl<'a> Planner<'a> {
                 self.delete(record, &reason);
             }
         }
+    }
+
+    /// What has run out of time goes, whatever goes already goes on, and nothing is made.
+    fn expire(&mut self, idle: &[NodeId]) {
+        let now = self.observation.at;
+        let idle: HashSet<&NodeId> = idle.iter().collect();
+        for record in &self.observation.records {
+            let pool = self.fleet.pools.get(&record.pool);
+            let unused = || {
+                idle.contains(&record.id)
+                    .then(|| is_idle_too_long(record, pool, now))
+                    .flatten()
+            };
+            if record.life.is_leaving() {
+                let reason = format!("its removal has begun: {}", record.reason);
+                self.delete(record, &reason);
+            } else if let Some(reason) = is_over(record, now).or_else(unused) {
+                self.delete(record, &reason);
+            }
+        }
+    }
+
+    /// Removes a node whose time is over. That was agreed on when it was asked for, so it does not
+    /// count for the brake.
+    fn end(&mut self, record: &'a NodeRecord, reason: &str) {
+        let removals = self.removals;
+        self.delete(record, reason);
+        self.removals = removals;
     }
 
     /// The next step on a node's way out: first it leaves its balancer, and when that has let go of

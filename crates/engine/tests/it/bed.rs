@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fleetwright_core::{
-    Candidate, Clock, Labels, Life, Limits, NodeId, Plan, Pool, Provider, Purpose, Requirements,
-    Span, Strategy,
+    Candidate, Clock, Idle, Labels, Life, Limits, NodeId, Plan, Pool, Provider, Purpose, Remote,
+    Requirements, Span, Strategy,
 };
 use fleetwright_engine::{
     Approval, ConvergeOptions, Engine, Fleet, Guarded, Outcome, PlanOptions, Policy, Recorder,
@@ -58,6 +58,19 @@ impl Bed {
 
     /// An engine as a process of its own would have it, on the journal of this name.
     pub(crate) async fn engine_on(&self, journal: &str, fleet: Fleet) -> Engine {
+        self.build(journal, fleet, None).await
+    }
+
+    /// An engine that can log in.
+    pub(crate) async fn engine_with(
+        &self,
+        fleet: Fleet,
+        remote: Option<Arc<dyn Remote>>,
+    ) -> Engine {
+        self.build("state", fleet, remote).await
+    }
+
+    async fn build(&self, journal: &str, fleet: Fleet, remote: Option<Arc<dyn Remote>>) -> Engine {
         let path = self.folder.path().join(journal).join("journal.db");
         let store = Store::open(&path).await.unwrap();
         let recorder = Arc::new(Recorder::new(store.clone(), self.clock.clone(), Vec::new()));
@@ -76,7 +89,14 @@ impl Bed {
         );
         let providers =
             BTreeMap::from([("sim".to_owned(), Arc::new(guarded) as Arc<dyn Provider>)]);
-        Engine::new(fleet, providers, store, None, self.clock.clone(), recorder)
+        Engine::new(
+            fleet,
+            providers,
+            store,
+            remote,
+            self.clock.clone(),
+            recorder,
+        )
     }
 
     pub(crate) async fn engine(&self, fleet: Fleet) -> Engine {
@@ -128,6 +148,7 @@ pub(crate) fn pool(desired: u32, regions: &[&str]) -> Pool {
         labels: BTreeMap::new(),
         balancer: None,
         limits: Limits::default(),
+        idle: Idle::default(),
         options: serde_json::Map::new(),
     }
 }

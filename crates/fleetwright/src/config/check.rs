@@ -135,17 +135,39 @@ impl Check<'_> {
                 self.report(&label, problem);
             }
         }
+        self.tenure(pool, key);
         let limits = [
-            ("boot", pool.limits.boot),
-            ("bootstrap", pool.limits.bootstrap),
-            ("in_service", pool.limits.in_service),
-            ("terminate", pool.limits.terminate),
+            ("boot", Some(pool.limits.boot)),
+            ("bootstrap", Some(pool.limits.bootstrap)),
+            ("in_service", Some(pool.limits.in_service)),
+            ("terminate", Some(pool.limits.terminate)),
+            ("max_runtime", pool.limits.max_runtime),
+            ("idle_after", pool.limits.idle_after),
         ];
         for (name, limit) in limits {
-            if limit.0.is_zero() {
+            if limit.is_some_and(|limit| limit.0.is_zero()) {
                 let key = join(&join(key, "limits"), name);
                 self.report(&key, Problem::new(format!("`{key}` must be more than 0s")));
             }
+        }
+    }
+
+    fn tenure(&mut self, pool: &Pool, key: &str) {
+        let limits = &pool.limits;
+        if let (Some(most), Some(cap)) = (limits.max_runtime, limits.extend_to)
+            && cap < most
+        {
+            let problem = Problem::new(format!(
+                "`extend_to` is {cap}, and `max_runtime` is more: {most}"
+            ))
+            .with_hint("`extend_to` counts from when a node was made, as `max_runtime` does");
+            self.report(&format!("{key}.limits.extend_to"), problem);
+        }
+        if limits.idle_after.is_some() && pool.idle.signals.is_empty() && pool.idle.probe.is_none()
+        {
+            let problem = Problem::new("nothing says whether a node is used")
+                .with_hint("name signals (`sessions`, `load`, `gpu`) or a `probe`");
+            self.report(&format!("{key}.idle.signals"), problem);
         }
     }
 
@@ -266,6 +288,34 @@ pub(crate) fn against_providers(
                 );
             }
         }
+        for (at, candidate) in pool.candidates.iter().enumerate() {
+            let place = format!("{key}.candidates[{at}]");
+            let Some(entry) = config.providers.get(&candidate.provider) else {
+                continue;
+            };
+            let Some(assortment) = entry.config.assortment() else {
+                continue;
+            };
+            let known = providers.get(&candidate.provider).is_none_or(|provider| {
+                let regions = &provider.info().regions;
+                candidate
+                    .region
+                    .as_ref()
+                    .is_none_or(|r| regions.contains(r))
+            });
+            // What is sold in a region that there is not is no further question.
+            if known
+                && let Some(found) =
+                    assortment.mismatch(&candidate.provider, candidate, &pool.requirements)
+            {
+                report(join(&place, found.key), found.into_problem());
+            }
+            if let Some(image) = &pool.image
+                && let Some(found) = assortment.wrong_image(&candidate.provider, image)
+            {
+                report(join(&key, "image"), found.into_problem());
+            }
+        }
         // Without candidates a pool may land on any provider.
         let used: Vec<&dyn Provider> = providers
             .iter()
@@ -309,6 +359,18 @@ pub(crate) fn against_providers(
                     Problem::from_error(&error),
                 );
             }
+        }
+        let silent = used.iter().find(|p| !p.info().has_ssh);
+        if let (Some(_), Some(provider)) = (pool.limits.idle_after, silent) {
+            report(
+                join(&join(&key, "limits"), "idle_after"),
+                Problem::new(format!(
+                    "nobody can tell whether nodes of the provider `{}` are used: they cannot be \
+                     logged in to",
+                    provider.info().name
+                ))
+                .with_hint("limit them by `max_runtime`"),
+            );
         }
         let without = used.iter().find(|p| p.balancers().is_none());
         if let (Some(balancer), Some(provider)) = (&pool.balancer, without) {

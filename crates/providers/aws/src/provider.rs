@@ -6,9 +6,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use aws_sdk_ec2::types::Instance;
 use fleetwright_core::{
-    ApiLimit, Balancers, CLOUD_INIT_RESERVE, Catalog, Checked, Clock, CreateRequest, Created,
-    Deletion, Dns, Error, Groups, Idempotency, Interruptions, Kind, LimitUnit, ListRequest,
-    Listing, Node, NodeId, Operation, Provider, ProviderInfo, Quotas, Requests, Result,
+    ApiLimit, Balancers, Billing, CLOUD_INIT_RESERVE, Catalog, Checked, Clock, CreateRequest,
+    Created, Deletion, Dns, Error, Groups, Idempotency, Interruptions, Kind, LimitUnit,
+    ListRequest, Listing, Node, NodeId, Operation, Provider, ProviderInfo, Quotas, Requests,
+    Result,
 };
 use jiff::SignedDuration;
 
@@ -88,6 +89,8 @@ impl AwsProvider {
             user_data_limit: USER_DATA - CLOUD_INIT_RESERVE,
             reports_boot: false,
             has_ssh: config.ssh,
+            // Linux instances: https://aws.amazon.com/ec2/pricing/on-demand/
+            billing: Billing::per_second(60),
             plants_host_keys: config.ssh && config.plant_host_keys,
             limits: limits(),
         };

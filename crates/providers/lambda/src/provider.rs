@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use fleetwright_core::{
-    AccountConfig as _, AccountContext, ApiLimit, Balancers, Catalog, Checked, Clock,
+    AccountConfig as _, AccountContext, ApiLimit, Balancers, Billing, Catalog, Checked, Clock,
     CreateRequest, Created, Deletion, Dns, Error, Groups, Idempotency, Interruptions, Kind,
     LimitUnit, ListRequest, Listing, Node, NodeId, NodeState, Operation, Provider, ProviderInfo,
     Quotas, Requests, Result,
@@ -98,6 +98,8 @@ fn info(name: &str, config: &LambdaConfig) -> ProviderInfo {
         user_data_limit: USER_DATA_LIMIT,
         reports_boot: false,
         has_ssh: config.ssh,
+        // By the minute: https://docs.lambda.ai/public-cloud/billing/
+        billing: Billing::per_minute(),
         plants_host_keys: config.ssh && config.plant_host_keys,
         limits: limits(),
     }

@@ -157,40 +157,53 @@ fn pin(_: &Size, _: &Record) -> std::io::Result<()> {
     Ok(())
 }
 
+/// The types that this machine has.
+pub fn types() -> Vec<InstanceType> {
+    Machine::here()
+        .sizes()
+        .map(|size| InstanceType {
+            name: size.name.to_owned(),
+            vcpus: size.vcpus,
+            memory_mib: size.memory_mib,
+            architecture: architecture().to_owned(),
+            gpus: 0,
+            gpu_model: None,
+            gpu_memory_mib: None,
+        })
+        .collect()
+}
+
+/// Where they are to be had: here, for nothing. Whether there is room for more is another question.
+pub fn offerings() -> Vec<Offering> {
+    offered(Availability::Unknown)
+}
+
+fn offered(availability: Availability) -> Vec<Offering> {
+    Machine::here()
+        .sizes()
+        .map(|size| Offering {
+            instance_type: size.name.to_owned(),
+            region: REGION.to_owned(),
+            zone: None,
+            market: Market::OnDemand,
+            price: Some(HourlyPrice::FREE),
+            availability,
+        })
+        .collect()
+}
+
 #[async_trait]
 impl Catalog for LocalProvider {
     async fn instance_types(&self) -> Result<Vec<InstanceType>> {
-        Ok(Machine::here()
-            .sizes()
-            .map(|size| InstanceType {
-                name: size.name.to_owned(),
-                vcpus: size.vcpus,
-                memory_mib: size.memory_mib,
-                architecture: architecture().to_owned(),
-                gpus: 0,
-                gpu_model: None,
-                gpu_memory_mib: None,
-            })
-            .collect())
+        Ok(types())
     }
 
     async fn offerings(&self) -> Result<Vec<Offering>> {
-        let availability = if self.root().count()? < self.max_nodes() {
+        Ok(offered(if self.root().count()? < self.max_nodes() {
             Availability::Available
         } else {
             Availability::SoldOut { until: None }
-        };
-        Ok(Machine::here()
-            .sizes()
-            .map(|size| Offering {
-                instance_type: size.name.to_owned(),
-                region: REGION.to_owned(),
-                zone: None,
-                market: Market::OnDemand,
-                price: Some(HourlyPrice::FREE),
-                availability,
-            })
-            .collect())
+        }))
     }
 }
 

@@ -25,6 +25,7 @@ mod provider;
 mod root;
 mod user_data;
 
+pub use catalog::{offerings, types};
 pub use config::LocalConfig;
 pub use provider::{LocalProvider, NodeProgram};
 

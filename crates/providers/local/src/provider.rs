@@ -7,9 +7,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use fleetwright_core::ability::Quota;
 use fleetwright_core::{
-    Balancers, Catalog, Checked, Clock, CreateRequest, Created, Deletion, Dns, Effect, Error, Gap,
-    Groups, Idempotency, Interruptions, Kind, ListRequest, Listing, Node, NodeId, NodeState,
-    Provider, ProviderInfo, Quotas, Requests, Result,
+    Balancers, Billing, Catalog, Checked, Clock, CreateRequest, Created, Deletion, Dns, Effect,
+    Error, Gap, Groups, Idempotency, Interruptions, Kind, ListRequest, Listing, Node, NodeId,
+    NodeState, Provider, ProviderInfo, Quotas, Requests, Result,
 };
 use tokio::sync::Mutex;
 
@@ -84,6 +84,8 @@ impl LocalProvider {
                 user_data_limit: user_data::LIMIT,
                 reports_boot: true,
                 has_ssh: true,
+                // Time on this machine costs nothing.
+                billing: Billing::per_second(0),
                 plants_host_keys: false,
                 limits: Vec::new(),
             },

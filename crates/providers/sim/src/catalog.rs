@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use fleetwright_core::ability::Offering;
-use fleetwright_core::{Availability, Catalog, InstanceType, Market, Operation, Result};
+use fleetwright_core::{Catalog, InstanceType, Operation, Result};
 
 use crate::provider::SimProvider;
 use crate::world::capacity::{self, Wish};
@@ -24,32 +24,21 @@ impl Catalog for SimProvider {
     async fn offerings(&self) -> Result<Vec<Offering>> {
         self.ask(Operation::Catalog, None, |step| {
             let config = step.config();
-            let mut offerings = Vec::new();
-            for region in &config.regions {
-                for zone in &region.zones {
-                    for sold in &config.types {
-                        for market in [Market::OnDemand, Market::Spot] {
-                            let wish = Wish {
-                                region: &region.name,
-                                zone: Some(zone),
-                                sold,
-                                market,
-                                count: 1,
-                            };
-                            offerings.push(Offering {
-                                instance_type: sold.name.clone(),
-                                region: region.name.clone(),
-                                zone: Some(zone.clone()),
-                                market,
-                                price: Some(sold.price_on(market)),
-                                availability: if config.tells_availability {
-                                    capacity::availability(step.state(), config, step.now(), wish)
-                                } else {
-                                    Availability::Unknown
-                                },
-                            });
-                        }
-                    }
+            let mut offerings = config.offerings();
+            if config.tells_availability {
+                for offering in &mut offerings {
+                    let Some(sold) = config.instance_type(&offering.instance_type) else {
+                        continue;
+                    };
+                    let wish = Wish {
+                        region: &offering.region,
+                        zone: offering.zone.as_deref(),
+                        sold,
+                        market: offering.market,
+                        count: 1,
+                    };
+                    offering.availability =
+                        capacity::availability(step.state(), config, step.now(), wish);
                 }
             }
             Ok(offerings)

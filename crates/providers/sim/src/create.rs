@@ -61,6 +61,13 @@ impl SimProvider {
         let config = self.config();
         let region = self.region(&spec.region)?;
         let sold = self.sold(&spec.instance_type)?;
+        if !sold.is_sold_in(&region.name) {
+            return Err(error::invalid(format!(
+                "`{}` is not sold in `{}`",
+                sold.name, region.name
+            ))
+            .with_hint(format!("it is sold in: {}", sold.regions.join(", "))));
+        }
         if let Some(zone) = &spec.zone
             && !region.zones.contains(zone)
         {

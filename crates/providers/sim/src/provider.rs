@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use fleetwright_core::{
-    Balancers, Catalog, Checked, Clock, CreateRequest, Created, Deletion, Dns, Groups,
+    Balancers, Billing, Catalog, Checked, Clock, CreateRequest, Created, Deletion, Dns, Groups,
     Interruptions, ListRequest, Listing, Node, NodeId, Operation, Provider, ProviderInfo, Quotas,
     Requests, Result,
 };
@@ -55,6 +55,7 @@ impl SimProvider {
             user_data_limit: config.user_data_limit,
             reports_boot: config.reports_boot,
             has_ssh: false,
+            billing: Billing::per_second(0),
             plants_host_keys: false,
             limits: config.api_limits.clone(),
         };

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use fleetwright_core::{
     Access, Availability, Boot, Claim, ClaimId, ClaimState, CreateRequest, Currency, Event,
-    EventKind, HourlyPrice, Labels, Life, Market, NodeId, NodeRecord, NodeSpec, Offer, Token,
+    EventKind, HourlyPrice, Labels, Life, Market, NodeId, NodeRecord, NodeSpec, Offer, Tenure,
+    Token,
 };
 use fleetwright_store::{Lease, Store};
 use jiff::Timestamp;
@@ -130,6 +131,7 @@ pub(crate) fn record(number: usize, life: Life) -> NodeRecord {
         created_at: at(0),
         seen_at: Some(at(2)),
         gone_at: None,
+        tenure: Tenure::default(),
         reason: "because".into(),
     }
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use fleetwright_conformance::Point;
 use fleetwright_core::{
-    ApiLimit, Balancers, Catalog, Checked, CreateRequest, Created, Deletion, Dns, Error, Gap,
-    Groups, Idempotency, Interruptions, Kind, LimitUnit, ListRequest, Listing, Node, NodeId,
+    ApiLimit, Balancers, Billing, Catalog, Checked, CreateRequest, Created, Deletion, Dns, Error,
+    Gap, Groups, Idempotency, Interruptions, Kind, LimitUnit, ListRequest, Listing, Node, NodeId,
     NodeSpec, NodeState, Operation, Provider, ProviderInfo, Quotas, Requests, Result,
 };
 use tokio::time::{Instant, sleep};
@@ -64,6 +64,7 @@ impl Memory {
                 user_data_limit: 1_000,
                 reports_boot: true,
                 has_ssh: false,
+                billing: Billing::per_second(0),
                 plants_host_keys: false,
                 limits: vec![bucket; buckets],
             },

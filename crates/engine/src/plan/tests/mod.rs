@@ -5,6 +5,7 @@
 mod fill;
 mod hands_off;
 mod offers;
+mod over;
 mod properties;
 mod script;
 mod show;

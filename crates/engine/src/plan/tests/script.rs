@@ -7,9 +7,10 @@
 //! type PROVIDER NAME VCPUS                         a type of machine
 //! offer PROVIDER/REGION[/ZONE] TYPE [PRICE] [spot] [sold-out]
 //! mark PROVIDER[/REGION[/ZONE]] [TYPE] [spot]      taken for sold out
-//! pool NAME DESIRED [cost] [max=PRICE] [vcpus=N] [balancer=NAME]
+//! pool NAME DESIRED [cost] [max=PRICE] [vcpus=N] [balancer=NAME] [runtime=8h] [idle-after=30m]
 //! candidate POOL PROVIDER[/REGION[/ZONE]] [TYPE] [spot]
 //! node ID POOL LIFE [PRICE] [age=1h] [for=1m] [old] [boot-failed] [claim=N] [absent] [deleting]
+//!                                                  [over=1m] [left=1m] [idle=1h] [kept=1h]
 //! claim N POOL COUNT PROVIDER/REGION               asked for, without an answer
 //! orphan ID POOL [age=1h]                          ours, without a record
 //! stranger ID                                      of another journal
@@ -18,7 +19,7 @@
 //! brake PERCENT                                    in the configuration
 //! option replace-failed | option removal=PERCENT
 //! accepted ID                                      this run has asked for its deletion
-//! remove all | remove ID...
+//! remove all | remove ID... | expire [ID...]       of the latter: found idle just now
 //! ```
 //! A node without an age is an hour old, in its state for a minute, and its provider shows it
 //! running. `old` means: made from another definition of its pool.
@@ -28,10 +29,10 @@ use std::time::Duration;
 
 use fleetwright_core::ability::{Member, MemberHealth, Offering};
 use fleetwright_core::{
-    Addresses, Availability, Boot, Candidate, Claim, ClaimState, Coverage, CreateRequest, Error,
-    Gap, HourlyPrice, Idempotency, InstanceType, Kind, Labels, Limits, Market, Node, NodeId,
-    NodeRecord, NodeSpec, NodeState, Offer, Plan, Pool, ProviderInfo, Purpose, Requirements,
-    Strategy, Token, keys, parse_duration,
+    Addresses, Availability, Billing, Boot, Candidate, Claim, ClaimState, Coverage, CreateRequest,
+    Error, Gap, HourlyPrice, Idempotency, Idle, InstanceType, Kind, Labels, Limits, Market, Node,
+    NodeId, NodeRecord, NodeSpec, NodeState, Offer, Plan, Pool, ProviderInfo, Purpose,
+    Requirements, Strategy, Tenure, Token, keys, parse_duration,
 };
 use fleetwright_store::Mark;
 use jiff::Timestamp;
@@ -174,6 +175,10 @@ impl World {
                 let percent = removal.strip_prefix("removal=").unwrap();
                 self.options.max_removal_percent = Some(percent.parse().unwrap());
             }
+            ["expire", ref ids @ ..] => {
+                let idle = ids.iter().map(|id| id.parse().unwrap()).collect();
+                self.purpose = Purpose::Expire { idle };
+            }
             ["remove", "all"] => self.purpose = Purpose::Remove { nodes: None },
             ["remove", ref ids @ ..] => {
                 let ids = ids.iter().map(|id| id.parse().unwrap()).collect();
@@ -267,6 +272,11 @@ impl World {
         self.observation.at - parse_duration(text).unwrap()
     }
 
+    fn later(&self, words: &[&str], key: &str) -> Timestamp {
+        let text = value(words, key).unwrap_or_default();
+        self.observation.at + parse_duration(text).unwrap()
+    }
+
     fn node(&mut self, id: &str, pool: &str, life: &str, more: &[&str]) {
         let generation = self.fleet.pools.get(pool).map(Pool::generation);
         let generation = generation.filter(|_| !more.contains(&"old"));
@@ -294,6 +304,13 @@ impl World {
             created_at: self.ago(more, "age=", "1h"),
             seen_at: None,
             gone_at: None,
+            tenure: Tenure {
+                ends_at: value(more, "over=")
+                    .map(|_| self.ago(more, "over=", ""))
+                    .or_else(|| value(more, "left=").map(|_| self.later(more, "left="))),
+                kept_until: value(more, "kept=").map(|_| self.later(more, "kept=")),
+                idle_since: value(more, "idle=").map(|_| self.ago(more, "idle=", "")),
+            },
             reason: "of what happened before".into(),
         };
         let (provider, region) = (node.id.provider().to_owned(), node.id.region().to_owned());
@@ -363,6 +380,7 @@ fn info(name: &str, regions: &[&str]) -> ProviderInfo {
         user_data_limit: 1024,
         reports_boot: true,
         has_ssh: true,
+        billing: Billing::per_second(0),
         plants_host_keys: false,
         limits: Vec::new(),
     }
@@ -399,7 +417,12 @@ fn pool(desired: &str, more: &[&str]) -> Pool {
         ssh_keys: Vec::new(),
         labels: BTreeMap::new(),
         balancer: value(more, "balancer=").map(str::to_owned),
-        limits: Limits::default(),
+        limits: Limits {
+            max_runtime: value(more, "runtime=").map(|text| text.parse().unwrap()),
+            idle_after: value(more, "idle-after=").map(|text| text.parse().unwrap()),
+            ..Limits::default()
+        },
+        idle: Idle::default(),
         options: serde_json::Map::new(),
     }
 }

@@ -4,3 +4,4 @@ mod blind;
 mod claims;
 mod life;
 mod ownership;
+mod tenure;

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fleetwright_core::{
-    ApiLimit, Balancers, Catalog, Checked, ClaimId, Clock, CreateRequest, Created, Deletion, Dns,
-    Error, Groups, Idempotency, Interruptions, Kind, Labels, LimitUnit, ListRequest, Listing,
-    Market, Node, NodeId, NodeSpec, Operation, Provider, ProviderInfo, Quotas, Requests, Result,
-    Token, fingerprint,
+    ApiLimit, Balancers, Billing, Catalog, Checked, ClaimId, Clock, CreateRequest, Created,
+    Deletion, Dns, Error, Groups, Idempotency, Interruptions, Kind, Labels, LimitUnit, ListRequest,
+    Listing, Market, Node, NodeId, NodeSpec, Operation, Provider, ProviderInfo, Quotas, Requests,
+    Result, Token, fingerprint,
 };
 use fleetwright_engine::{Guarded, Policy, SystemClock};
 use fleetwright_sim::TokioClock;
@@ -102,6 +102,7 @@ impl Stage {
             user_data_limit: 1024,
             reports_boot: true,
             has_ssh: false,
+            billing: Billing::per_second(0),
             plants_host_keys: false,
             limits: setting.limits,
         };

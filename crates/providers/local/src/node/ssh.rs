@@ -69,6 +69,7 @@ async fn connection(node: Arc<Node>, config: Arc<Config>, stream: TcpStream) {
     let client = Client {
         node: Arc::clone(&node),
         channels: HashMap::new(),
+        ends: ends(&stream),
     };
     let ended = match russh::server::run_stream(config, stream, client).await {
         Ok(session) => session.await,
@@ -79,6 +80,19 @@ async fn connection(node: Arc<Node>, config: Arc<Config>, stream: TcpStream) {
         Ok(()) | Err(russh::Error::IO(_) | russh::Error::Disconnect | russh::Error::HUP) => {}
         Err(error) => node.log(&format!("a connection ended: {error}")),
     }
+}
+
+/// Who is connected with what, as OpenSSH's `SSH_CONNECTION` says it: address and port of the client
+/// and of the server. Nothing if the client has left already.
+fn ends(stream: &TcpStream) -> Option<String> {
+    let (client, server) = (stream.peer_addr().ok()?, stream.local_addr().ok()?);
+    Some(format!(
+        "{} {} {} {}",
+        client.ip(),
+        client.port(),
+        server.ip(),
+        server.port()
+    ))
 }
 
 /// Whether this key is in the node's `authorized_keys`, read anew each time. A file that cannot
@@ -103,6 +117,8 @@ fn is_authorized(node: &Node, user: &str, key: &PublicKey) -> bool {
 struct Client {
     node: Arc<Node>,
     channels: HashMap<ChannelId, Open>,
+    /// The value of `SSH_CONNECTION`.
+    ends: Option<String>,
 }
 
 /// A channel, before and while something runs in it.
@@ -198,7 +214,11 @@ impl Handler for Client {
     ) -> Result<(), Self::Error> {
         let open = Open {
             terminal: None,
-            variables: Vec::new(),
+            variables: self
+                .ends
+                .iter()
+                .map(|ends| ("SSH_CONNECTION".to_owned(), ends.clone()))
+                .collect(),
             backlog: Backlog::default(),
             channel: None,
         };

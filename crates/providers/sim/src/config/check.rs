@@ -118,6 +118,9 @@ impl SimConfig {
             )),
             _ => Ok(()),
         };
+        for name in self.types.iter().flat_map(|sold| &sold.regions) {
+            region("types", Some(name))?;
+        }
         for rule in &self.capacity {
             region("capacity", rule.region.as_ref())?;
             zone("capacity", rule.zone.as_ref())?;

@@ -84,6 +84,7 @@ fn types() -> Vec<SimType> {
         gpus: 0,
         gpu_model: None,
         gpu_memory_mib: None,
+        regions: Vec::new(),
         price: HourlyPrice::usd_micros(micros),
         spot_price: None,
     };

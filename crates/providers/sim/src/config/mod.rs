@@ -8,7 +8,10 @@ mod defaults;
 
 use std::path::PathBuf;
 
-use fleetwright_core::{ApiLimit, HourlyPrice, Idempotency, InstanceType, Market, Operation, Span};
+use fleetwright_core::ability::Offering;
+use fleetwright_core::{
+    ApiLimit, Availability, HourlyPrice, Idempotency, InstanceType, Market, Operation, Span,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -110,6 +113,9 @@ pub struct SimType {
     /// Memory of one GPU, in MiB. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpu_memory_mib: Option<u64>,
+    /// The regions that it is sold in. Default: all of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub regions: Vec<String>,
     /// Price on demand, e.g. `$0.25/h`.
     #[serde(with = "defaults::price")]
     #[schemars(with = "String")]
@@ -245,6 +251,11 @@ impl SimType {
         }
     }
 
+    /// Whether it is sold in a region.
+    pub fn is_sold_in(&self, region: &str) -> bool {
+        self.regions.is_empty() || self.regions.iter().any(|name| name == region)
+    }
+
     /// What it costs on a market.
     pub fn price_on(&self, market: Market) -> HourlyPrice {
         match market {
@@ -258,6 +269,29 @@ impl SimType {
 }
 
 impl SimConfig {
+    /// Everything on sale, with the availability unknown.
+    pub fn offerings(&self) -> Vec<Offering> {
+        let mut offerings = Vec::new();
+        for region in &self.regions {
+            for zone in &region.zones {
+                let here = |sold: &&SimType| sold.is_sold_in(&region.name);
+                for sold in self.types.iter().filter(here) {
+                    for market in [Market::OnDemand, Market::Spot] {
+                        offerings.push(Offering {
+                            instance_type: sold.name.clone(),
+                            region: region.name.clone(),
+                            zone: Some(zone.clone()),
+                            market,
+                            price: Some(sold.price_on(market)),
+                            availability: Availability::Unknown,
+                        });
+                    }
+                }
+            }
+        }
+        offerings
+    }
+
     /// A region by its name.
     pub fn region(&self, name: &str) -> Option<&SimRegion> {
         self.regions.iter().find(|region| region.name == name)
