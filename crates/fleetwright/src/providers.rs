@@ -320,9 +320,12 @@ macro_rules! kinds {
 
 kinds! {
     "aws" => code::<fleetwright_aws::AwsConfig>(), "EC2 instances, fleets and Auto Scaling groups, with balancers, DNS and notices.";
+    "digitalocean" => account::<digitalocean::DigitalOceanConfig>(), "Droplets of DigitalOcean, with load balancers and domains.";
     "hetzner" => account::<hetzner::HetznerConfig>(), "Machines from Hetzner.";
     "lambda" => account::<lambda::LambdaConfig>(), "GPU instances of Lambda Cloud.";
+    "linode" => account::<linode::LinodeConfig>(), "Instances of Linode (Akamai), with NodeBalancers and domains.";
     "local" => code::<fleetwright_local::LocalConfig>(), "Processes on this machine, each with its own SSH server. Needs no account.";
+    "scaleway" => account::<scaleway::ScalewayConfig>(), "Instances of Scaleway, with load balancers and DNS zones.";
     "sim" => code::<fleetwright_sim::SimConfig>(), "A simulated cloud with prices, limits, scarcity and faults, for tests and demos.";
 }
 
