@@ -19,7 +19,7 @@ const FOLDER: &str = "docs/reference";
 const WRITTEN_ELSEWHERE: [&str; 2] = ["docs/reference/benchmarks.md", "docs/reference/json.md"];
 
 /// Each page, the program that prints it, and what it is asked for.
-const PAGES: [(&str, &str, &[&str]); 6] = [
+const PAGES: [(&str, &str, &[&str]); 7] = [
     ("cli.md", "fleetwright", &["__reference", "cli"]),
     (
         "exit-codes.md",
@@ -28,6 +28,7 @@ const PAGES: [(&str, &str, &[&str]); 6] = [
     ),
     ("configuration.md", "reference", &["configuration"]),
     ("environment.md", "reference", &["environment"]),
+    ("providers.md", "reference", &["providers"]),
     ("fleetwright.schema.json", "reference", &["schema"]),
     ("conformance.md", "cases", &[]),
 ];

@@ -19,9 +19,16 @@ fn main() -> ExitCode {
     match page.as_str() {
         "configuration" => print!("{}", reference::markdown()),
         "environment" => print!("{}", reference::environment()),
+        "providers" => match reference::providers() {
+            Ok(page) => print!("{page}"),
+            Err(error) => {
+                eprintln!("{error}");
+                return ExitCode::FAILURE;
+            }
+        },
         "schema" => println!("{:#}", schema::schema()),
         other => {
-            eprintln!("no page `{other}`; pages: configuration, environment, schema");
+            eprintln!("no page `{other}`; pages: configuration, environment, providers, schema");
             return ExitCode::from(2);
         }
     }

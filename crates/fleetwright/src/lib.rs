@@ -34,6 +34,7 @@ pub mod env;
 pub mod init;
 pub mod paths;
 pub mod providers;
+mod providers_page;
 pub mod reference;
 pub mod schema;
 mod secret;

@@ -35,6 +35,16 @@ pub struct Paths {
 }
 
 impl Paths {
+    /// Paths below a fleet's directory, wherever that is.
+    pub(crate) fn of_fleet(fleet: PathBuf) -> Self {
+        Self {
+            state: fleet.clone(),
+            fleet,
+            journal: None,
+            known_hosts: None,
+        }
+    }
+
     /// Works out the paths without touching the disk. Relative paths start at `directory`.
     ///
     /// # Errors

@@ -28,6 +28,15 @@ pub struct Row {
     pub about: String,
 }
 
+/// Providers, what they can do and the limits they keep to: `docs/reference/providers.md`.
+///
+/// # Errors
+/// `Config` if a kind that this program was built with cannot be built with the least that it must
+/// be told.
+pub fn providers() -> fleetwright_core::Result<String> {
+    crate::providers_page::markdown()
+}
+
 /// Every key, in the order of the reference.
 pub fn rows() -> Vec<Row> {
     rows_for(KINDS)

@@ -34,6 +34,7 @@ mod recent;
 mod remembered;
 mod requests;
 mod subnet;
+mod waivers;
 
 pub use api::{ACTIONS, StaticCredentials};
 pub use config::{AddressKind, AwsConfig, PriceSource};
@@ -42,6 +43,7 @@ pub use options::{
 };
 pub use prices::price_table_date;
 pub use provider::AwsProvider;
+pub use waivers::{WAIVERS, Waiver};
 
 /// The kind of this provider in a configuration.
 pub const KIND: &str = "aws";

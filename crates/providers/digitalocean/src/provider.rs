@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use fleetwright_core::{
-    AccountConfig as _, AccountContext, ApiLimit, Balancers, CLOUD_INIT_RESERVE, Catalog, Checked,
-    CreateRequest, Created, Deletion, Dns, Groups, Idempotency, Interruptions, LimitUnit,
+    AccountConfig as _, AccountContext, ApiLimit, Balancers, Billing, CLOUD_INIT_RESERVE, Catalog,
+    Checked, CreateRequest, Created, Deletion, Dns, Groups, Idempotency, Interruptions, LimitUnit,
     ListRequest, Listing, Node, NodeId, Operation, Provider, ProviderInfo, Quotas, Requests,
     Result,
 };
@@ -53,6 +53,9 @@ impl DigitalOceanProvider {
             user_data_limit: USER_DATA - CLOUD_INIT_RESERVE,
             reports_boot: false,
             has_ssh: config.ssh,
+            // By the second since 2026, at least a minute. That a droplet costs at least a cent is left out.
+            // https://docs.digitalocean.com/products/droplets/details/pricing/
+            billing: Billing::per_second(60),
             plants_host_keys: config.ssh && config.plant_host_keys,
             limits: limits(),
         };

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use fleetwright_core::{
-    AccountConfig as _, AccountContext, ApiLimit, Balancers, Catalog, Checked, CreateRequest,
-    Created, Deletion, Dns, Error, Groups, Idempotency, Interruptions, Kind, LimitUnit,
-    ListRequest, Listing, Node, NodeId, NodeState, Operation, Provider, ProviderInfo, Quotas,
-    Requests, Result,
+    AccountConfig as _, AccountContext, ApiLimit, Balancers, Billing, Catalog, Checked,
+    CreateRequest, Created, Deletion, Dns, Error, Groups, Idempotency, Interruptions, Kind,
+    LimitUnit, ListRequest, Listing, Node, NodeId, NodeState, Operation, Provider, ProviderInfo,
+    Quotas, Requests, Result,
 };
 use fleetwright_rest::Credential;
 
@@ -71,6 +71,8 @@ fn info(name: &str, config: &HetznerConfig) -> ProviderInfo {
         user_data_limit: USER_DATA_LIMIT,
         reports_boot: false,
         has_ssh: config.ssh,
+        // Every hour that has begun.
+        billing: Billing::per_hour(),
         plants_host_keys: config.ssh,
         limits: vec![ApiLimit {
             family: "requests".to_owned(),

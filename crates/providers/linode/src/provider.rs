@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use fleetwright_core::{
-    AccountConfig as _, AccountContext, ApiLimit, Balancers, CLOUD_INIT_RESERVE, Catalog, Checked,
-    Clock, CreateRequest, Created, Deletion, Dns, Error, Groups, Idempotency, Interruptions, Kind,
-    LimitUnit, ListRequest, Listing, Node, NodeId, Operation, Provider, ProviderInfo, Quotas,
-    Requests, Result,
+    AccountConfig as _, AccountContext, ApiLimit, Balancers, Billing, CLOUD_INIT_RESERVE, Catalog,
+    Checked, Clock, CreateRequest, Created, Deletion, Dns, Error, Groups, Idempotency,
+    Interruptions, Kind, LimitUnit, ListRequest, Listing, Node, NodeId, Operation, Provider,
+    ProviderInfo, Quotas, Requests, Result,
 };
 use jiff::SignedDuration;
 
@@ -60,6 +60,9 @@ impl LinodeProvider {
             user_data_limit: USER_DATA - CLOUD_INIT_RESERVE,
             reports_boot: false,
             has_ssh: config.ssh,
+            // Every hour that has begun.
+            // https://techdocs.akamai.com/cloud-computing/docs/understanding-how-billing-works
+            billing: Billing::per_hour(),
             plants_host_keys: config.ssh && config.plant_host_keys,
             limits: limits(),
         };

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use fleetwright_core::{
-    AccountConfig as _, AccountContext, Balancers, CLOUD_INIT_RESERVE, Catalog, Checked, Clock,
-    CreateRequest, Created, Deletion, Dns, Error, Groups, Idempotency, Interruptions, Kind,
+    AccountConfig as _, AccountContext, Balancers, Billing, CLOUD_INIT_RESERVE, Catalog, Checked,
+    Clock, CreateRequest, Created, Deletion, Dns, Error, Groups, Idempotency, Interruptions, Kind,
     ListRequest, Listing, Node, NodeId, Provider, ProviderInfo, Quotas, Requests, Result,
 };
 
@@ -54,6 +54,9 @@ impl ScalewayProvider {
             reports_boot: false,
             plants_host_keys: config.ssh && config.plant_host_keys,
             has_ssh: config.ssh,
+            // "CPU Instances: Billed per hour of uptime"; GPU instances by the minute, so for them this is
+            // the most that it can be. https://www.scaleway.com/en/docs/instances/faq/
+            billing: Billing::per_hour(),
             // Scaleway publishes no figures; its headers and answers tell.
             limits: Vec::new(),
         };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use fleetwright_aws::{AwsConfig, AwsProvider};
+use fleetwright_aws::{AwsConfig, AwsProvider, WAIVERS};
 use fleetwright_aws_fake::{Failure, Fake, How, Instance, Lifecycle, Notice, State};
 use fleetwright_conformance::{Fault, Point, Subject, Waiver};
 use fleetwright_core::{
@@ -159,58 +159,16 @@ impl Subject for Conformance {
     }
 
     fn waivers(&self) -> Vec<Waiver> {
-        let mut waivers = Vec::new();
-        let launch = self.way.options["launch"].as_str().unwrap_or("run");
-        if launch != "run" {
-            waivers.push(Waiver::new(
-                "names_follow_the_request",
-                "AWS launches members of fleets and groups in reservations of its own, so their \
-                 names end with their ids instead of a number",
-            ));
-        }
-        let kept = launch == "group" || self.way.options["fleet_type"] == "maintain";
-        if kept {
-            for case in [
-                "a_killed_node_is_not_called_running",
-                "a_dead_member_gets_no_traffic",
-            ] {
-                waivers.push(Waiver::new(
-                    case,
-                    "AWS replaces the machine, as was asked for, so another is there that the case \
-                     does not know of",
-                ));
-            }
-        }
-        if launch == "group" || self.way.options.get("fleet_type").is_some() {
-            waivers.push(Waiver::new(
-                "a_create_without_answer_admits_that_it_may_have_happened",
-                "AWS launches the machines some time after the call, when the case has ended; \
-                 that the engine gives such a request up is tested apart",
-            ));
-        }
-        if launch == "spot-fleet" {
-            for case in [
-                "the_same_token_gives_the_same_nodes",
-                "twenty_creates_with_one_token_are_one",
-            ] {
-                waivers.push(Waiver::new(
-                    case,
-                    "RequestSpotFleet takes no token: only a call that is marked as a replay waits \
-                     until the list of requests shows the first one",
-                ));
-            }
-            waivers.push(Waiver::new(
-                "a_token_is_bound_to_its_parameters",
-                "the same: an unmarked call does not wait for the list",
-            ));
-        }
-        if launch == "group" {
-            waivers.push(Waiver::new(
-                "a_replay_brings_no_deleted_node_back",
-                "the name of a group is free again once the group is gone with its last machine",
-            ));
-        }
-        waivers
+        let options = &self.way.options;
+        let launch = match (options["launch"].as_str(), options["fleet_type"].as_str()) {
+            (Some("fleet"), Some(kind)) => format!("fleet ({kind})"),
+            (launch, _) => launch.unwrap_or("run").to_owned(),
+        };
+        WAIVERS
+            .iter()
+            .filter(|(ways, ..)| ways.contains(&&*launch))
+            .map(|(_, case, why)| Waiver::new(case, *why))
+            .collect()
     }
 
     async fn make_foreign(&self) -> Option<NodeId> {

@@ -120,11 +120,10 @@ impl Subject for Conformance {
     }
 
     fn waivers(&self) -> Vec<Waiver> {
-        vec![Waiver::new(
-            "a_record_is_replaced_whole",
-            "the case asks for a time to live of 60 s, and Linode's shortest is 300 s; the same \
-             with times that Linode knows is tested apart",
-        )]
+        fleetwright_linode::WAIVERS
+            .iter()
+            .map(|(case, why)| Waiver::new(case, *why))
+            .collect()
     }
 
     async fn make_foreign(&self) -> Option<NodeId> {
