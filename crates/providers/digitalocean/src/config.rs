@@ -1,0 +1,176 @@
+//! What `[providers.<name>] kind = "digitalocean"` may say.
+
+use fleetwright_core::{Error, Kind, Result, SecretRef, Span};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The address of the API, with its version.
+const API: &str = "https://api.digitalocean.com/v2";
+
+/// One DigitalOcean team, seen through one API token, in one or more regions.
+///
+/// Droplets are billed by the hour up to a monthly price; the prices shown are those per hour.
+/// <https://docs.digitalocean.com/products/droplets/details/pricing/>
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct DigitalOceanConfig {
+    /// Where the API token is to be had. Scopes: `account`, `regions` and `sizes` to read;
+    /// `droplet`, `ssh_key` and `tag` to read, create and delete; `vpc`, `firewall`, `project`,
+    /// `load_balancer`, `domain` and `image` for what is used of them.
+    pub token: SecretRef,
+    /// The regions to use, such as `nyc3`. At least one.
+    pub regions: Vec<String>,
+    /// Address of the API with its version, for tests and gateways; absent: DigitalOcean's own,
+    /// `https://api.digitalocean.com/v2`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+    /// A name for the team, so that several providers of one team share its rate limits; absent:
+    /// the reference to the token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// Whether nodes can be logged in to over SSH from here. If not, a node is ready as soon as
+    /// DigitalOcean says that it is active.
+    pub ssh: bool,
+    /// User to log in as. DigitalOcean's images have `root`.
+    pub ssh_user: String,
+    /// Which address is used for logins and shown.
+    pub address: AddressKind,
+    /// How long a new droplet may be missing from a listing. DigitalOcean names no figure; users
+    /// have seen "a couple of seconds": <https://github.com/digitalocean/api-v2/issues/202>
+    pub listing_lag: Span,
+    /// Longest time for one call, from sending to the last byte of the answer.
+    pub call_timeout: Span,
+}
+
+/// Which of a node's addresses is used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum AddressKind {
+    /// The public address, or the private one if there is none.
+    #[default]
+    Public,
+    /// The address in the VPC.
+    Private,
+}
+
+impl Default for DigitalOceanConfig {
+    fn default() -> Self {
+        Self {
+            token: SecretRef::Env("DIGITALOCEAN_TOKEN".to_owned()),
+            regions: Vec::new(),
+            endpoint: None,
+            account: None,
+            ssh: true,
+            ssh_user: "root".to_owned(),
+            address: AddressKind::default(),
+            listing_lag: Span::seconds(15),
+            call_timeout: Span::seconds(30),
+        }
+    }
+}
+
+impl DigitalOceanConfig {
+    /// Checks what the types cannot say.
+    ///
+    /// # Errors
+    /// `Config`, beginning with the key in backticks.
+    pub fn check(&self) -> Result<()> {
+        let wrong = |message: &str| Err(Error::new(Kind::Config, message.to_owned()));
+        if self.regions.is_empty() {
+            return wrong("`regions` must name at least one region, such as `nyc3`");
+        }
+        for (at, region) in self.regions.iter().enumerate() {
+            if !is_region(region) {
+                return Err(Error::new(
+                    Kind::Config,
+                    format!("`regions` holds `{region}`, which is not the name of a region"),
+                )
+                .with_hint("a region is named by its short form, such as `nyc3` or `fra1`"));
+            }
+            if self.regions[..at].contains(region) {
+                return Err(Error::new(
+                    Kind::Config,
+                    format!("`regions` names `{region}` twice"),
+                ));
+            }
+        }
+        if let Some(endpoint) = &self.endpoint
+            && !(endpoint.starts_with("http://") || endpoint.starts_with("https://"))
+        {
+            return wrong("`endpoint` must begin with `http://` or `https://`");
+        }
+        if self.ssh_user.is_empty() {
+            return wrong("`ssh_user` must not be empty");
+        }
+        if self.call_timeout.0.is_zero() {
+            return wrong("`call_timeout` must be longer than nothing");
+        }
+        Ok(())
+    }
+
+    /// The name that rate limits are shared under.
+    pub(crate) fn account(&self) -> String {
+        let named = self.account.clone();
+        named.unwrap_or_else(|| self.token.to_string())
+    }
+
+    pub(crate) fn endpoint(&self) -> &str {
+        self.endpoint.as_deref().unwrap_or(API)
+    }
+}
+
+/// A place and a number: `nyc3`. A prefix such as `nyc` would let DigitalOcean choose, and then a
+/// node would not be where its offer says.
+fn is_region(name: &str) -> bool {
+    let place = name.trim_end_matches(|c: char| c.is_ascii_digit());
+    !place.is_empty()
+        && place.len() < name.len()
+        && place.chars().all(|c| c.is_ascii_lowercase() || c == '-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(change: impl FnOnce(&mut DigitalOceanConfig)) -> Result<()> {
+        let mut config = DigitalOceanConfig {
+            regions: vec!["nyc3".to_owned()],
+            ..DigitalOceanConfig::default()
+        };
+        change(&mut config);
+        config.check()
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_by_its_key() {
+        with(|_| {}).unwrap();
+        with(|c| c.regions.push("fra1".to_owned())).unwrap();
+        for (key, result) in [
+            ("regions", with(|c| c.regions.clear())),
+            ("regions", with(|c| c.regions.push("nyc".to_owned()))),
+            ("regions", with(|c| c.regions.push("NYC1".to_owned()))),
+            ("regions", with(|c| c.regions.push("nyc3".to_owned()))),
+            (
+                "endpoint",
+                with(|c| c.endpoint = Some("localhost:8000".to_owned())),
+            ),
+            ("ssh_user", with(|c| c.ssh_user.clear())),
+            ("call_timeout", with(|c| c.call_timeout = Span::seconds(0))),
+        ] {
+            let error = result.unwrap_err();
+            assert_eq!(error.kind(), Kind::Config);
+            assert!(
+                error.to_string().starts_with(&format!("`{key}`")),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_token_stands_in_no_configuration() {
+        let inline: Result<DigitalOceanConfig, _> =
+            serde_json::from_value(serde_json::json!({ "token": "dop_v1_0123" }));
+        let error = inline.unwrap_err().to_string();
+        assert!(!error.contains("dop_v1_0123"), "{error}");
+    }
+}
