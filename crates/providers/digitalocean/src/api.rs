@@ -50,7 +50,7 @@ impl Api {
         credential: Credential,
         clock: Arc<dyn Clock>,
     ) -> Result<Self> {
-        let mut settings = Settings::new(config.endpoint(), error::classify);
+        let mut settings = Settings::new(&*config.endpoint, error::classify);
         settings.timeout = config.call_timeout.0;
         let client = Client::new(settings, credential, clock)?;
         Ok(Self { client })

@@ -1,11 +1,15 @@
 //! What `[providers.<name>] kind = "digitalocean"` may say.
 
-use fleetwright_core::{Error, Kind, Result, SecretRef, Span};
+use std::sync::Arc;
+
+use fleetwright_core::{
+    AccountConfig, AccountContext, Error, Kind, Provider, Result, SecretRef, Span,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-/// The address of the API, with its version.
-const API: &str = "https://api.digitalocean.com/v2";
+use crate::{DigitalOceanOptions, DigitalOceanProvider};
 
 /// One DigitalOcean team, seen through one API token, in one or more regions.
 ///
@@ -20,14 +24,10 @@ pub struct DigitalOceanConfig {
     pub token: SecretRef,
     /// The regions to use, such as `nyc3`. At least one.
     pub regions: Vec<String>,
-    /// Address of the API with its version, for tests and gateways; absent: DigitalOcean's own,
-    /// `https://api.digitalocean.com/v2`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub endpoint: Option<String>,
-    /// A name for the team, so that several providers of one team share its rate limits; absent:
-    /// the reference to the token.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub account: Option<String>,
+    /// Address to send every call to, with the version of the API, for tests and gateways.
+    pub endpoint: String,
+    /// A name for the team, so that several providers of one team share its rate limits.
+    pub account: String,
     /// Whether nodes can be logged in to over SSH from here. If not, a node is ready as soon as
     /// DigitalOcean says that it is active.
     pub ssh: bool,
@@ -58,8 +58,8 @@ impl Default for DigitalOceanConfig {
         Self {
             token: SecretRef::Env("DIGITALOCEAN_TOKEN".to_owned()),
             regions: Vec::new(),
-            endpoint: None,
-            account: None,
+            endpoint: "https://api.digitalocean.com/v2".to_owned(),
+            account: "default".to_owned(),
             ssh: true,
             ssh_user: "root".to_owned(),
             address: AddressKind::default(),
@@ -69,12 +69,8 @@ impl Default for DigitalOceanConfig {
     }
 }
 
-impl DigitalOceanConfig {
-    /// Checks what the types cannot say.
-    ///
-    /// # Errors
-    /// `Config`, beginning with the key in backticks.
-    pub fn check(&self) -> Result<()> {
+impl AccountConfig for DigitalOceanConfig {
+    fn check(&self) -> Result<()> {
         let wrong = |message: &str| Err(Error::new(Kind::Config, message.to_owned()));
         if self.regions.is_empty() {
             return wrong("`regions` must name at least one region, such as `nyc3`");
@@ -94,10 +90,11 @@ impl DigitalOceanConfig {
                 ));
             }
         }
-        if let Some(endpoint) = &self.endpoint
-            && !(endpoint.starts_with("http://") || endpoint.starts_with("https://"))
-        {
+        if !(self.endpoint.starts_with("http://") || self.endpoint.starts_with("https://")) {
             return wrong("`endpoint` must begin with `http://` or `https://`");
+        }
+        if self.account.is_empty() {
+            return wrong("`account` must not be empty");
         }
         if self.ssh_user.is_empty() {
             return wrong("`ssh_user` must not be empty");
@@ -108,14 +105,13 @@ impl DigitalOceanConfig {
         Ok(())
     }
 
-    /// The name that rate limits are shared under.
-    pub(crate) fn account(&self) -> String {
-        let named = self.account.clone();
-        named.unwrap_or_else(|| self.token.to_string())
+    fn check_options(&self, options: &Map<String, Value>) -> Result<()> {
+        DigitalOceanOptions::read(options).map(drop)
     }
 
-    pub(crate) fn endpoint(&self) -> &str {
-        self.endpoint.as_deref().unwrap_or(API)
+    fn build(&self, name: &str, context: &AccountContext) -> Result<Arc<dyn Provider>> {
+        let provider = DigitalOceanProvider::new(name, self.clone(), context)?;
+        Ok(Arc::new(provider))
     }
 }
 
@@ -150,10 +146,8 @@ mod tests {
             ("regions", with(|c| c.regions.push("nyc".to_owned()))),
             ("regions", with(|c| c.regions.push("NYC1".to_owned()))),
             ("regions", with(|c| c.regions.push("nyc3".to_owned()))),
-            (
-                "endpoint",
-                with(|c| c.endpoint = Some("localhost:8000".to_owned())),
-            ),
+            ("endpoint", with(|c| c.endpoint = "localhost".to_owned())),
+            ("account", with(|c| c.account.clear())),
             ("ssh_user", with(|c| c.ssh_user.clear())),
             ("call_timeout", with(|c| c.call_timeout = Span::seconds(0))),
         ] {

@@ -9,11 +9,17 @@ use crate::provider::DigitalOceanProvider;
 
 impl DigitalOceanProvider {
     pub(crate) async fn make(&self, request: &CreateRequest) -> Result<Created> {
-        let wish = self.checked(request)?;
         // As long as nobody has looked, an earlier try may have made what this one is to make.
+        let unseen = |error: Error| {
+            if request.replay {
+                error.with_effect(Effect::Unknown)
+            } else {
+                error
+            }
+        };
+        let wish = self.checked(request).map_err(unseen)?;
         let found = if request.replay {
-            let found = self.made_before(request).await;
-            found.map_err(|error| error.with_effect(Effect::Unknown))?
+            self.made_before(request).await.map_err(unseen)?
         } else {
             Vec::new()
         };

@@ -64,9 +64,8 @@ impl Dns for DigitalOceanProvider {
                 None => new.push(wanted),
             }
         }
-        // From here on some of it may have happened.
-        let partly = |error: Error| error.with_effect(Effect::Unknown);
         let ttl = record.ttl_seconds;
+        let mut has_begun = false;
         for one in kept.iter().filter(|one| one.ttl != Some(ttl)) {
             let wish = RecordWish {
                 kind: &word,
@@ -75,7 +74,8 @@ impl Dns for DigitalOceanProvider {
                 ttl,
             };
             let replaced = self.api().replace_record(zone, one.id, &wish).await;
-            replaced.map_err(partly)?;
+            replaced.map_err(|error| partly(error, has_begun))?;
+            has_begun = true;
         }
         for wanted in new {
             let wish = RecordWish {
@@ -84,19 +84,20 @@ impl Dns for DigitalOceanProvider {
                 data: &data(record.kind, wanted),
                 ttl,
             };
-            match known.pop() {
+            let written = match known.pop() {
                 Some(old) => self.api().replace_record(zone, old.id, &wish).await,
                 None => self.api().add_record(zone, &wish).await,
-            }
-            .map_err(partly)?;
+            };
+            written.map_err(|error| partly(error, has_begun))?;
+            has_begun = true;
         }
-        self.delete_all(zone, known).await.map_err(partly)
+        self.delete_all(zone, known, has_begun).await
     }
 
     async fn remove(&self, zone: &str, name: &str, kind: RecordKind) -> Result<()> {
         relative_name(name, zone)?;
         let known = self.records_of(zone, name, kind).await?;
-        self.delete_all(zone, known).await
+        self.delete_all(zone, known, false).await
     }
 }
 
@@ -113,14 +114,29 @@ impl DigitalOceanProvider {
         Ok(records)
     }
 
-    async fn delete_all(&self, zone: &str, records: Vec<DomainRecord>) -> Result<()> {
+    async fn delete_all(
+        &self,
+        zone: &str,
+        records: Vec<DomainRecord>,
+        mut has_begun: bool,
+    ) -> Result<()> {
         for record in records {
             match self.api().delete_record(zone, record.id).await {
                 Err(error) if error.kind() == Kind::NotFound => {}
-                other => other?,
+                other => other.map_err(|error| partly(error, has_begun))?,
             }
+            has_begun = true;
         }
         Ok(())
+    }
+}
+
+/// A change of several records that breaks off has happened in part, if one was changed before.
+fn partly(error: Error, has_begun: bool) -> Error {
+    if has_begun {
+        error.with_effect(Effect::Unknown)
+    } else {
+        error
     }
 }
 

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use fleetwright_core::{
-    ApiLimit, Balancers, Catalog, Checked, Clock, CreateRequest, Created, Deletion, Dns, Groups,
-    Idempotency, Interruptions, LimitUnit, ListRequest, Listing, Node, NodeId, Operation, Provider,
-    ProviderInfo, Quotas, Requests, Result, Secret, SecretSource,
+    AccountConfig as _, AccountContext, ApiLimit, Balancers, Catalog, Checked, CreateRequest,
+    Created, Deletion, Dns, Groups, Idempotency, Interruptions, LimitUnit, ListRequest, Listing,
+    Node, NodeId, Operation, Provider, ProviderInfo, Quotas, Requests, Result,
 };
 use fleetwright_rest::Credential;
 
@@ -35,44 +35,16 @@ struct Inner {
 }
 
 impl DigitalOceanProvider {
-    /// Makes a provider that fetches its token from `secrets` at the first call.
+    /// Makes a provider that fetches its token at the first call.
     ///
     /// # Errors
     /// `Config`, beginning with the key that is wrong.
-    pub fn new(
-        name: &str,
-        config: DigitalOceanConfig,
-        secrets: Arc<dyn SecretSource>,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Self> {
-        let credential = Credential::bearer_from(config.token.clone(), secrets);
-        Self::build(name, config, credential, clock)
-    }
-
-    /// Makes a provider with a token of the caller's, whatever the configuration refers to.
-    ///
-    /// # Errors
-    /// `Config`, beginning with the key that is wrong.
-    pub fn with_token(
-        name: &str,
-        config: DigitalOceanConfig,
-        token: Secret,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Self> {
-        Self::build(name, config, Credential::bearer(token), clock)
-    }
-
-    fn build(
-        name: &str,
-        config: DigitalOceanConfig,
-        credential: Credential,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Self> {
+    pub fn new(name: &str, config: DigitalOceanConfig, context: &AccountContext) -> Result<Self> {
         config.check()?;
         let info = ProviderInfo {
             name: name.to_owned(),
             kind: KIND.to_owned(),
-            account: config.account(),
+            account: config.account.clone(),
             regions: config.regions.clone(),
             idempotency: Idempotency::LabelThenList,
             listing_lag: config.listing_lag.0,
@@ -82,7 +54,9 @@ impl DigitalOceanProvider {
             has_ssh: config.ssh,
             limits: limits(),
         };
-        let api = Api::new(&config, credential, clock)?;
+        let secrets = Arc::clone(&context.secrets);
+        let credential = Credential::bearer_from(config.token.clone(), secrets);
+        let api = Api::new(&config, credential, Arc::clone(&context.clock))?;
         let inner = Inner { config, info, api };
         Ok(Self {
             inner: Arc::new(inner),

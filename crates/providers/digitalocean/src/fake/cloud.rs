@@ -44,6 +44,7 @@ impl World for Cloud {
     fn answer(&self, request: &Request) -> Reply {
         let mut state = self.state();
         let pace = Pace::take(&mut state);
+        let date = state.now.strftime("%a, %d %b %Y %H:%M:%S GMT");
         let reply = match (state.may(request), &pace.refused) {
             (Err(refusal), _) => refusal,
             (Ok(()), Some(wait)) => {
@@ -54,6 +55,7 @@ impl World for Cloud {
             (Ok(()), None) => route(&mut state, request),
         };
         reply
+            .with_header("date", date)
             .with_header("ratelimit-limit", 5_000)
             .with_header("ratelimit-remaining", pace.remaining)
             .with_header("ratelimit-reset", pace.reset)

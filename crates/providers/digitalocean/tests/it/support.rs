@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fleetwright_core::{
-    ClaimId, Clock, CreateRequest, Labels, Market, NodeSpec, Secret, Span, Token, fingerprint, keys,
+    AccountContext, ClaimId, Clock, CreateRequest, Labels, Market, NodeSpec, Result, Secret,
+    SecretRef, SecretSource, Span, Token, fingerprint, keys,
 };
 use fleetwright_digitalocean::fake::{Fake, FakeSettings};
 use fleetwright_digitalocean::{DigitalOceanConfig, DigitalOceanProvider};
@@ -63,7 +64,7 @@ impl Bed {
     pub(crate) fn with(settings: FakeSettings) -> Self {
         let clock = TestClock::new();
         let fake = Fake::start(settings.clone(), Arc::clone(&clock) as Arc<dyn Clock>);
-        let provider = provider(&fake, &settings.token, &clock);
+        let provider = provider_at(config(fake.endpoint()), &settings.token, &clock);
         Self {
             clock,
             fake,
@@ -74,7 +75,7 @@ impl Bed {
 
     /// The same with another token.
     pub(crate) fn provider_with(&self, token: &str) -> DigitalOceanProvider {
-        provider(&self.fake, token, &self.clock)
+        provider_at(config(self.fake.endpoint()), token, &self.clock)
     }
 
     /// Lets time pass, and what is on its way arrive.
@@ -97,17 +98,34 @@ impl Deref for Bed {
     }
 }
 
-fn provider(fake: &Fake, token: &str, clock: &Arc<TestClock>) -> DigitalOceanProvider {
-    let clock = Arc::clone(clock) as Arc<dyn Clock>;
-    DigitalOceanProvider::with_token("do", config(fake.endpoint()), Secret::new(token), clock)
-        .expect("the configuration is good")
+/// Secrets that a test gives: whatever they refer to.
+#[derive(Debug)]
+struct Given(String);
+
+#[async_trait]
+impl SecretSource for Given {
+    async fn fetch(&self, _: &SecretRef) -> Result<Secret> {
+        Ok(Secret::new(self.0.clone()))
+    }
+}
+
+pub(crate) fn provider_at(
+    config: DigitalOceanConfig,
+    token: &str,
+    clock: &Arc<TestClock>,
+) -> DigitalOceanProvider {
+    let context = AccountContext {
+        clock: Arc::clone(clock) as Arc<dyn Clock>,
+        secrets: Arc::new(Given(token.to_owned())),
+    };
+    DigitalOceanProvider::new("do", config, &context).expect("the configuration is good")
 }
 
 /// The configuration of a provider on a fake.
 pub(crate) fn config(endpoint: String) -> DigitalOceanConfig {
     DigitalOceanConfig {
         regions: vec![REGION.to_owned(), "fra1".to_owned(), "tor1".to_owned()],
-        endpoint: Some(endpoint),
+        endpoint,
         listing_lag: Span::seconds(4),
         call_timeout: Span::seconds(20),
         ..DigitalOceanConfig::default()
