@@ -242,7 +242,7 @@ impl Api {
     }
 
     /// Puts droplets into a project. Those that are in it stay.
-    pub(crate) async fn assign(&self, project: &str, droplets: &[u64]) -> Result<()> {
+    pub(crate) async fn assign(&self, project: &str, droplets: &[&str]) -> Result<()> {
         let urns: Vec<String> = droplets
             .iter()
             .map(|id| format!("do:droplet:{id}"))

@@ -2,9 +2,10 @@
 //!
 //! Droplets are told apart by their names, so a replay knows which of them are missing.
 
-use fleetwright_core::{CreateRequest, Created, Effect, Error, Kind, Node, NodeId, Remedy, Result};
+use fleetwright_core::{CreateRequest, Created, Effect, Error, Kind, Node, Remedy, Result};
+use fleetwright_rest::{create_missing, made_before};
 
-use crate::prepare::Prepared;
+use crate::prepare::{Prepared, Wish};
 use crate::provider::DigitalOceanProvider;
 
 impl DigitalOceanProvider {
@@ -19,101 +20,76 @@ impl DigitalOceanProvider {
         };
         let wish = self.checked(request).map_err(unseen)?;
         let found = if request.replay {
-            self.made_before(request).await.map_err(unseen)?
+            let listed = self.made_with(&request.token).await.map_err(unseen)?;
+            made_before(request, listed).map_err(unseen)?
         } else {
             Vec::new()
         };
-        let mut missing = wish.names.clone();
-        missing.retain(|name| found.iter().all(|node| node.name != *name));
-        let result = if missing.is_empty() && wish.options.project.is_none() {
-            Ok(Created::all(found))
-        } else {
-            match self.prepare(&request.spec, &wish).await {
-                Ok(prepared) => self.make_missing(&prepared, &missing, found).await,
-                Err(error) => short(found, error),
-            }
-        };
-        let mut created = match result {
+        let mut created = match self.make_wished(request, &wish, found).await {
             Ok(created) => created,
             Err(error) => return Err(self.with_places(error, request).await),
         };
-        created.nodes.sort_by_key(|node| ordinal(&wish.names, node));
+        created
+            .nodes
+            .sort_by_key(|node| wish.names.iter().position(|name| *name == node.name));
         if let Some(error) = created.shortfall.take() {
             created.shortfall = Some(self.with_places(error, request).await);
         }
         Ok(created)
     }
 
-    /// What an earlier try with this token has made.
-    async fn made_before(&self, request: &CreateRequest) -> Result<Vec<Node>> {
-        let found = self.made_with(&request.token).await?;
-        let spec = &request.spec;
-        let other = found.iter().find(|node| {
-            node.instance_type != spec.instance_type || node.id.region() != spec.region
-        });
-        match other {
-            None => Ok(found),
-            Some(other) => Err(Error::new(
-                Kind::Conflict,
-                format!(
-                    "the token `{}` was used for `{}` in `{}`",
-                    request.token,
-                    other.instance_type,
-                    other.id.region()
-                ),
-            )),
-        }
-    }
-
-    /// Makes what is missing and puts all into their project.
-    async fn make_missing(
+    async fn make_wished(
         &self,
-        prepared: &Prepared,
-        missing: &[String],
-        mut nodes: Vec<Node>,
+        request: &CreateRequest,
+        wish: &Wish,
+        found: Vec<Node>,
     ) -> Result<Created> {
-        let refusal = self.make_most(prepared, missing, &mut nodes).await;
-        let created = match refusal {
-            None => Created::all(nodes),
-            Some(error) => short(nodes, error)?,
+        let mut missing = wish.names.clone();
+        missing.retain(|name| found.iter().all(|node| node.name != *name));
+        if missing.is_empty() && wish.options.project.is_none() {
+            return Ok(Created::all(found));
+        }
+        let prepared = match self.prepare(&request.spec, wish).await {
+            Ok(prepared) => prepared,
+            Err(error) => return a_part(found, error),
         };
+        let created = self
+            .make_missing(request, &prepared, &missing, found)
+            .await?;
         match &prepared.project {
-            Some(project) => self.assign(project, created).await,
+            Some(project) => self.put_into(project, created).await,
             None => Ok(created),
         }
     }
 
     /// Makes these droplets in one call. DigitalOcean refuses a call as a whole, so if they are too
-    /// many for it, they are asked for one by one, as long as there are some to be had. Answers with
-    /// why some are missing.
-    async fn make_most(
+    /// many for it, they are asked for one by one, as long as there are some to be had.
+    async fn make_missing(
         &self,
+        request: &CreateRequest,
         prepared: &Prepared,
-        names: &[String],
-        nodes: &mut Vec<Node>,
-    ) -> Option<Error> {
-        if names.is_empty() {
-            return None;
-        }
-        let refusal = match self.make_some(prepared, names).await {
-            Ok(made) => {
-                nodes.extend(made);
-                return None;
-            }
-            Err(error) => error,
-        };
-        let is_short =
-            refusal.kind().remedy() == Remedy::TryElsewhere && refusal.effect() == Effect::None;
-        if !is_short || names.len() == 1 {
-            return Some(refusal);
-        }
-        for name in names {
-            match self.make_some(prepared, std::slice::from_ref(name)).await {
-                Ok(made) => nodes.extend(made),
-                Err(error) => return Some(error),
+        missing: &[String],
+        found: Vec<Node>,
+    ) -> Result<Created> {
+        if missing.len() > 1 {
+            match self.make_some(prepared, missing).await {
+                Ok(made) => return Ok(Created::all([found, made].concat())),
+                Err(error) => {
+                    let is_short = error.kind().remedy() == Remedy::TryElsewhere
+                        && error.effect() == Effect::None;
+                    if !is_short {
+                        return a_part(found, error);
+                    }
+                }
             }
         }
-        None
+        create_missing(request, found, async |ordinal| {
+            let name = request.machine_name(ordinal);
+            let mut made = self.make_some(prepared, &[name]).await?;
+            made.pop()
+                .ok_or_else(|| Error::new(Kind::Unexpected, "the answer has no droplet"))
+        })
+        .await
     }
 
     async fn make_some(&self, prepared: &Prepared, names: &[String]) -> Result<Vec<Node>> {
@@ -126,8 +102,8 @@ impl DigitalOceanProvider {
 
     /// Puts droplets into their project. Until they are there the request is not fulfilled: a replay
     /// finds them and tries again.
-    async fn assign(&self, project: &str, created: Created) -> Result<Created> {
-        let ids: Vec<u64> = created.nodes.iter().filter_map(|n| number(&n.id)).collect();
+    async fn put_into(&self, project: &str, created: Created) -> Result<Created> {
+        let ids: Vec<&str> = created.nodes.iter().map(|node| node.id.native()).collect();
         match self.api().assign(project, &ids).await {
             Ok(()) => Ok(created),
             Err(error) => Err(error
@@ -158,23 +134,11 @@ impl DigitalOceanProvider {
     }
 }
 
-/// A part of what was asked for; nothing at all, or perhaps more than is known, is an error.
-fn short(nodes: Vec<Node>, error: Error) -> Result<Created> {
-    if nodes.is_empty() {
-        return Err(error);
+/// What an earlier try made and why there is no more of it; the error, if there is nothing or if
+/// more may have been made.
+fn a_part(found: Vec<Node>, error: Error) -> Result<Created> {
+    if !found.is_empty() && error.effect() == Effect::None {
+        return Ok(Created::partial(found, error));
     }
-    // What may still come of it only a replay can tell, and what helps against it is one.
-    if error.effect() == Effect::Unknown || error.kind().remedy() == Remedy::RetryHere {
-        return Err(error.with_effect(Effect::Unknown));
-    }
-    Ok(Created::partial(nodes, error))
-}
-
-fn number(id: &NodeId) -> Option<u64> {
-    id.native().parse().ok()
-}
-
-fn ordinal(names: &[String], node: &Node) -> usize {
-    let at = names.iter().position(|name| *name == node.name);
-    at.unwrap_or(names.len())
+    Err(error)
 }
