@@ -1,16 +1,18 @@
 //! The calls that are made, and no others.
 
+use std::collections::HashSet;
+use std::fmt::Debug;
 use std::sync::Arc;
 
 use fleetwright_core::{Clock, Kind, Result};
 use fleetwright_rest::{Call, Client, Credential, Pages, Settings};
 use serde::Deserialize;
-use serde::de::IgnoredAny;
-use serde_json::{Value, json};
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_json::{Map, Value, json};
 
 use crate::wire::{
-    Account, Action, Domain, DomainRecord, Droplet, Firewall, Image, List, Listed, LoadBalancer,
-    Project, Region, Size, Vpc,
+    Account, Action, Domain, DomainRecord, Droplet, Firewall, Image, List, LoadBalancer, Project,
+    Region, Size, Vpc,
 };
 use crate::{DigitalOceanConfig, error};
 
@@ -56,13 +58,26 @@ impl Api {
         Ok(Self { client })
     }
 
-    async fn all<T: Listed>(&self, call: Call) -> Pages<T> {
+    /// Every page of a listing.
+    async fn all<T: DeserializeOwned + Debug>(&self, call: Call) -> Result<Vec<T>> {
         let call = call.query("per_page", PAGE).family(FAMILY);
-        self.client.pages::<List<T>>(call).await
+        self.client.pages::<List<T>>(call).await.complete()
     }
 
-    async fn whole<T: Listed>(&self, segments: &[&str]) -> Result<Vec<T>> {
-        self.all(Call::get(segments)).await.complete()
+    async fn whole<T: DeserializeOwned + Debug>(&self, segments: &[&str]) -> Result<Vec<T>> {
+        self.all(Call::get(segments)).await
+    }
+
+    /// "A JSON object with a key called `droplet`", or what else is asked for.
+    async fn one<T: DeserializeOwned>(&self, segments: &[&str], key: &str) -> Result<T> {
+        let answer = self.client.send(Call::get(segments).family(FAMILY)).await?;
+        let mut fields: Map<String, Value> = answer.json()?;
+        let value = fields.remove(key).unwrap_or_default();
+        serde_json::from_value(value).map_err(|error| {
+            answer
+                .unexpected(format!("the answer has no `{key}` that can be read"))
+                .with_source(error)
+        })
     }
 
     /// Sends a change. Its answer is empty, or JSON that says nothing new; anything else did not
@@ -81,12 +96,20 @@ impl Api {
 impl Api {
     /// All droplets of the team, with GPUs and without. What could not be read is a gap.
     pub(crate) async fn droplets(&self) -> Pages<Droplet> {
-        let [plain, gpus] =
-            TYPES.map(|kind| self.all::<Droplet>(Call::get(&["droplets"]).query("type", kind)));
-        let (mut plain, gpus) = futures::join!(plain, gpus);
-        plain.items.extend(gpus.items);
-        plain.gap = plain.gap.or(gpus.gap);
-        plain
+        let [plain, gpus] = TYPES.map(|kind| {
+            let call = Call::get(&["droplets"])
+                .query("type", kind)
+                .query("per_page", PAGE);
+            self.client
+                .pages::<List<Droplet, true>>(call.family(FAMILY))
+        });
+        let (mut all, gpus) = futures::join!(plain, gpus);
+        all.items.extend(gpus.items);
+        // One that moved to the next page in another state is still the same one.
+        let mut seen = HashSet::new();
+        all.items.retain(|droplet| seen.insert(droplet.id));
+        all.gap = all.gap.or(gpus.gap);
+        all
     }
 
     /// How many droplets the team has, with GPUs and without.
@@ -103,13 +126,7 @@ impl Api {
     }
 
     pub(crate) async fn droplet(&self, id: u64) -> Result<Droplet> {
-        #[derive(Deserialize)]
-        struct Answer {
-            droplet: Droplet,
-        }
-        let call = Call::get(&["droplets", &id.to_string()]).family(FAMILY);
-        let answer: Answer = self.client.fetch(call).await?;
-        Ok(answer.droplet)
+        self.one(&["droplets", &id.to_string()], "droplet").await
     }
 
     /// "A Droplet will be created for each name you send using the associated information."
@@ -164,13 +181,7 @@ impl Api {
 
 impl Api {
     pub(crate) async fn account(&self) -> Result<Account> {
-        #[derive(Deserialize)]
-        struct Answer {
-            account: Account,
-        }
-        let call = Call::get(&["account"]).family(FAMILY);
-        let answer: Answer = self.client.fetch(call).await?;
-        Ok(answer.account)
+        self.one(&["account"], "account").await
     }
 
     pub(crate) async fn sizes(&self) -> Result<Vec<Size>> {
@@ -183,19 +194,13 @@ impl Api {
 
     /// An image by number or slug.
     pub(crate) async fn image(&self, reference: &str) -> Result<Image> {
-        #[derive(Deserialize)]
-        struct Answer {
-            image: Image,
-        }
-        let call = Call::get(&["images", reference]).family(FAMILY);
-        let answer: Answer = self.client.fetch(call).await?;
-        Ok(answer.image)
+        self.one(&["images", reference], "image").await
     }
 
     /// The team's own images.
     pub(crate) async fn own_images(&self) -> Result<Vec<Image>> {
-        let call = Call::get(&["images"]).query("private", true);
-        self.all(call).await.complete()
+        self.all(Call::get(&["images"]).query("private", true))
+            .await
     }
 
     pub(crate) async fn vpcs(&self) -> Result<Vec<Vpc>> {
@@ -223,9 +228,9 @@ impl Api {
 
     /// Whether the team has a key with this fingerprint.
     pub(crate) async fn has_key(&self, fingerprint: &str) -> Result<bool> {
-        let call = Call::get(&["account", "keys", fingerprint]).family(FAMILY);
-        match self.client.send(call).await {
-            Ok(answer) => answer.json::<IgnoredAny>().map(|_| true),
+        let key: Result<IgnoredAny> = self.one(&["account", "keys", fingerprint], "ssh_key").await;
+        match key {
+            Ok(_) => Ok(true),
             Err(error) if error.kind() == Kind::NotFound => Ok(false),
             Err(error) => Err(error),
         }
@@ -307,7 +312,7 @@ impl Api {
         let call = Call::get(&["domains", domain, "records"])
             .query("name", name)
             .query("type", kind);
-        self.all(call).await.complete()
+        self.all(call).await
     }
 
     pub(crate) async fn add_record(&self, domain: &str, wish: &RecordWish<'_>) -> Result<()> {
