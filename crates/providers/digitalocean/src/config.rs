@@ -31,6 +31,10 @@ pub struct DigitalOceanConfig {
     /// Whether nodes can be logged in to over SSH from here. If not, a node is ready as soon as
     /// DigitalOcean says that it is active.
     pub ssh: bool,
+    /// Whether each new node gets its SSH host key from here, in its user data, so that the first
+    /// login can be trusted. Whatever runs on the node can read user data. Without it, and on images
+    /// without cloud-init, host keys must be in your own `known_hosts`.
+    pub plant_host_keys: bool,
     /// User to log in as. DigitalOcean's images have `root`.
     pub ssh_user: String,
     /// Which address is used for logins and shown.
@@ -61,6 +65,7 @@ impl Default for DigitalOceanConfig {
             endpoint: "https://api.digitalocean.com/v2".to_owned(),
             account: "default".to_owned(),
             ssh: true,
+            plant_host_keys: true,
             ssh_user: "root".to_owned(),
             address: AddressKind::default(),
             listing_lag: Span::seconds(15),

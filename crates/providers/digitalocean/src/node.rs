@@ -1,5 +1,6 @@
 //! A droplet as a node, and labels as tags.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use fleetwright_core::{
@@ -51,7 +52,20 @@ pub(crate) fn node(provider: &str, config: &DigitalOceanConfig, from: &Droplet) 
         created_at: from.created_at.as_deref().and_then(created_at),
         price: from.size.as_ref().and_then(wire::Size::price),
         message: None,
+        metadata: metadata(from),
     })
+}
+
+/// The image, by slug or number, and the VPC.
+fn metadata(from: &Droplet) -> BTreeMap<String, String> {
+    let image = from.image.as_ref().and_then(|image| {
+        let id = || image.id.map(|id| id.to_string());
+        image.slug.clone().or_else(id)
+    });
+    [("image", image), ("vpc-uuid", from.vpc_uuid.clone())]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+        .collect()
 }
 
 /// `new`, `active`, `off` or `archive`.
@@ -139,6 +153,7 @@ mod tests {
         serde_json::from_value(json!({
             "id": 7, "name": "web-0", "status": status, "size_slug": "s-1vcpu-1gb",
             "region": { "slug": "nyc3" }, "created_at": "2026-11-24T10:00:00Z",
+            "image": { "id": 63_663_980, "slug": null, "name": "golden" },
             "tags": ["Managed-By:Fleetwright", "web", "a:b:c"],
             "networks": {
                 "v4": [
@@ -172,6 +187,7 @@ mod tests {
         let seen = node("do", &config, &droplet("active")).unwrap();
         assert_eq!(seen.id.to_string(), "do/nyc3/7");
         assert_eq!(seen.access.unwrap().host, "203.0.113.9");
+        assert_eq!(seen.metadata["image"], "63663980");
         assert_eq!(seen.created_at.unwrap().to_string(), "2026-11-24T10:00:01Z");
         config.address = AddressKind::Private;
         let seen = node("do", &config, &droplet("active")).unwrap();

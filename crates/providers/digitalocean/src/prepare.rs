@@ -4,7 +4,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use fleetwright_core::{CreateRequest, Effect, Error, Kind, Market, NodeSpec, Result, keys};
+use fleetwright_core::{
+    CreateRequest, Effect, Error, Kind, Market, NodeSpec, Result, cloud_init, keys,
+};
 use serde_json::{Map, Value, json};
 
 use crate::node;
@@ -13,17 +15,17 @@ use crate::provider::{BATCH, DigitalOceanProvider, USER_DATA};
 use crate::wire::{Firewall, Project, Vpc};
 
 /// A request that was checked as far as that is possible without asking.
-#[derive(Debug)]
 pub(crate) struct Wish {
     pub(crate) options: DigitalOceanOptions,
     pub(crate) image: ImageRef,
     pub(crate) tags: Vec<String>,
+    /// What cloud-init reads. Never shown: it may hold a host key.
+    user_data: Option<String>,
     /// By ordinal.
     pub(crate) names: Vec<String>,
 }
 
 /// What the call that makes droplets is sent with, but for their names.
-#[derive(Debug)]
 pub(crate) struct Prepared {
     pub(crate) body: Value,
     pub(crate) project: Option<String>,
@@ -62,12 +64,16 @@ impl DigitalOceanProvider {
                 "DigitalOcean has no spot market",
             ));
         }
-        let length = spec.user_data.as_ref().map_or(0, String::len);
-        if length > USER_DATA {
-            return wrong(format!(
-                "user data has {length} bytes, {USER_DATA} are possible"
-            ));
-        }
+        // The keys that may log in are known to DigitalOcean by name.
+        let user_data = cloud_init(
+            spec.user_data.as_deref(),
+            &[],
+            request
+                .host_key
+                .as_ref()
+                .filter(|_| self.plants_host_keys()),
+            USER_DATA,
+        )?;
         let names: Vec<String> = (0..request.count)
             .map(|n| request.machine_name(n))
             .collect();
@@ -91,6 +97,7 @@ impl DigitalOceanProvider {
             options,
             image,
             names,
+            user_data,
         })
     }
 
@@ -135,7 +142,7 @@ impl DigitalOceanProvider {
         if let Some(vpc) = &options.vpc {
             put("vpc_uuid", json!(self.vpc(vpc, &spec.region).await?));
         }
-        if let Some(user_data) = &spec.user_data {
+        if let Some(user_data) = &wish.user_data {
             put("user_data", json!(user_data));
         }
         Ok(Prepared {

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use fleetwright_core::{
-    AccountConfig as _, AccountContext, ApiLimit, Balancers, Catalog, Checked, CreateRequest,
-    Created, Deletion, Dns, Groups, Idempotency, Interruptions, LimitUnit, ListRequest, Listing,
-    Node, NodeId, Operation, Provider, ProviderInfo, Quotas, Requests, Result,
+    AccountConfig as _, AccountContext, ApiLimit, Balancers, CLOUD_INIT_RESERVE, Catalog, Checked,
+    CreateRequest, Created, Deletion, Dns, Groups, Idempotency, Interruptions, LimitUnit,
+    ListRequest, Listing, Node, NodeId, Operation, Provider, ProviderInfo, Quotas, Requests,
+    Result,
 };
 use fleetwright_rest::Credential;
 
@@ -49,9 +50,10 @@ impl DigitalOceanProvider {
             idempotency: Idempotency::LabelThenList,
             listing_lag: config.listing_lag.0,
             batch: BATCH,
-            user_data_limit: USER_DATA,
+            user_data_limit: USER_DATA - CLOUD_INIT_RESERVE,
             reports_boot: false,
             has_ssh: config.ssh,
+            plants_host_keys: config.ssh && config.plant_host_keys,
             limits: limits(),
         };
         let secrets = Arc::clone(&context.secrets);
@@ -69,6 +71,10 @@ impl DigitalOceanProvider {
 
     pub(crate) fn api(&self) -> &Api {
         &self.inner.api
+    }
+
+    pub(crate) fn plants_host_keys(&self) -> bool {
+        self.inner.info.plants_host_keys
     }
 
     pub(crate) fn name(&self) -> &str {

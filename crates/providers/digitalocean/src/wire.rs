@@ -108,6 +108,19 @@ pub(crate) struct Droplet {
     pub(crate) networks: Networks,
     #[serde(default)]
     pub(crate) size: Option<Size>,
+    #[serde(default)]
+    pub(crate) image: Option<ImageName>,
+    #[serde(default)]
+    pub(crate) vpc_uuid: Option<String>,
+}
+
+/// What a droplet was made from.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct ImageName {
+    #[serde(default)]
+    pub(crate) id: Option<u64>,
+    #[serde(default)]
+    pub(crate) slug: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]

@@ -1,5 +1,6 @@
 //! The behavior suite.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -184,6 +185,7 @@ fn node(from: &Truth) -> Node {
         created_at: None,
         price: None,
         message: None,
+        metadata: BTreeMap::new(),
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use fleetwright_core::{Deletion, Effect, Kind, ListRequest, NodeId, Provider as _, keys};
+use fleetwright_core::{
+    Deletion, Effect, HostKey, Kind, ListRequest, NodeId, Provider as _, Secret, keys,
+};
 use fleetwright_rest::testing::{Fault, Reply, Trouble};
 use serde_json::{Value, json};
 
@@ -42,6 +44,35 @@ async fn ten_droplets_are_one_call_and_carry_what_was_asked_for() {
             assert!(droplet.tags.iter().any(|t| t == tag), "{:?}", droplet.tags);
         }
     }
+    bed.finish();
+}
+
+#[tokio::test]
+async fn a_host_key_travels_in_the_user_data_and_is_not_shown() {
+    let bed = Bed::new();
+    let mut request = request(spec(), 1);
+    request.spec.user_data = Some("#!/bin/sh\necho hi\n".to_owned());
+    request.host_key = Some(HostKey {
+        public: "ssh-ed25519 AAAAC3Nza".to_owned(),
+        private: Secret::new("the private half"),
+    });
+    bed.create(&request).await.unwrap();
+    let sent = bed.fake.droplets().remove(0).user_data.unwrap();
+    assert!(
+        sent.contains("ed25519_private: \"the private half\""),
+        "{sent}"
+    );
+    assert!(sent.contains("#!/bin/sh\necho hi\n"), "{sent}");
+    // The keys that may log in go by their fingerprints.
+    assert!(!sent.contains("ssh_authorized_keys"), "{sent}");
+    let told = Reply::json(
+        422,
+        &json!({ "id": "unprocessable_entity", "message": "no" }),
+    );
+    let fault = Fault::new("POST", "/v2/droplets", Trouble::Refuse(told));
+    bed.fake.server().fault(fault);
+    let error = bed.create(&request).await.unwrap_err();
+    assert!(!format!("{error:?}").contains("private half"), "{error:?}");
     bed.finish();
 }
 

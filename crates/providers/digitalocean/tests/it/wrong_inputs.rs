@@ -42,7 +42,7 @@ async fn what_can_be_seen_offline_is_refused_before_any_call() {
         ("spot", with(|s| s.market = Market::Spot), Kind::Unsupported),
         (
             "user data",
-            with(|s| s.user_data = Some("#".repeat((64 << 10) + 1))),
+            with(|s| s.user_data = Some("#".repeat((62 << 10) + 1))),
             Kind::Invalid,
         ),
         (
