@@ -18,9 +18,11 @@ use crate::{DigitalOceanOptions, DigitalOceanProvider};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DigitalOceanConfig {
-    /// Where the API token is to be had. Scopes: `account`, `regions` and `sizes` to read;
-    /// `droplet`, `ssh_key` and `tag` to read, create and delete; `vpc`, `firewall`, `project`,
-    /// `load_balancer`, `domain` and `image` for what is used of them.
+    /// Where the API token is to be had. Its scopes: `account:read`, `regions:read`, `sizes:read`,
+    /// `image:read`, `ssh_key:read`, `ssh_key:create`, `tag:read`, `tag:create` and all of
+    /// `droplet`. For what is used of it: `vpc:read`, `firewall:read`, `firewall:update`,
+    /// `project:read`, `project:assign_resource`, `load_balancer:read`, `load_balancer:update`,
+    /// `tag:delete` (balancers with a tag) and all of `domain`.
     pub token: SecretRef,
     /// The regions to use, such as `nyc3`. At least one.
     pub regions: Vec<String>,

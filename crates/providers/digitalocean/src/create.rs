@@ -20,8 +20,8 @@ impl DigitalOceanProvider {
         };
         let wish = self.checked(request).map_err(unseen)?;
         let found = if request.replay {
-            let listed = self.made_with(&request.token).await.map_err(unseen)?;
-            made_before(request, listed).map_err(unseen)?
+            let listed = self.made_with(&request.token, &wish.names).await;
+            made_before(request, listed.map_err(unseen)?).map_err(unseen)?
         } else {
             Vec::new()
         };

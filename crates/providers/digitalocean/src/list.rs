@@ -4,6 +4,7 @@ use fleetwright_core::{Error, Gap, Kind, ListRequest, Listing, Node, Result, Tok
 
 use crate::node;
 use crate::provider::DigitalOceanProvider;
+use crate::wire::Droplet;
 
 impl DigitalOceanProvider {
     /// The team's droplets in the regions that were asked for. DigitalOcean lists a team, not a
@@ -50,9 +51,19 @@ impl DigitalOceanProvider {
     /// The machines that were made with a token, wherever they are.
     ///
     /// # Errors
-    /// If any page is missing: whoever makes what is missing must have seen all.
-    pub(crate) async fn made_with(&self, token: &Token) -> Result<Vec<Node>> {
+    /// If any page is missing: whoever makes what is missing must have seen all. `Permission` if a
+    /// droplet with one of these names shows no tags at all: a token without `tag:read` is shown
+    /// none, and then nobody can tell what is missing.
+    pub(crate) async fn made_with(&self, token: &Token, names: &[String]) -> Result<Vec<Node>> {
         let droplets = self.api().droplets().await.complete()?;
+        let bare = |droplet: &&Droplet| droplet.tags.is_empty() && names.contains(&droplet.name);
+        if let Some(droplet) = droplets.iter().find(bare) {
+            return Err(Error::new(
+                Kind::Permission,
+                format!("the droplet `{}` shows no tags", droplet.name),
+            )
+            .with_hint("give the token the scope `tag:read`"));
+        }
         let mark = node::tag(keys::CLAIM, token.as_str())?;
         droplets
             .iter()

@@ -261,7 +261,7 @@ impl State {
             "size_slug": truth.size,
             "networks": { "v4": v4, "v6": [] },
             "region": self.region(&truth.region),
-            "tags": truth.tags,
+            "tags": if self.hides_tags { &[] } else { &*truth.tags },
             "vpc_uuid": truth.vpc.as_deref().unwrap_or("760e09ef-dc84-11e8-981e-3cfdfeaae000"),
         });
         if let Some(gpu) = kind.and_then(super::catalog::Kind::gpu_info) {

@@ -194,6 +194,11 @@ impl Fake {
         self.cloud.state().canonical_tag(name);
     }
 
+    /// From now on no tags are shown, as to a token without `tag:read`; or they are again.
+    pub fn hide_tags(&self, hides: bool) {
+        self.cloud.state().hides_tags = hides;
+    }
+
     /// Sets the status of the account: `active`, `warning` or `locked`.
     pub fn set_account(&self, status: &str, message: &str) {
         self.cloud.state().account = (status.to_owned(), message.to_owned());

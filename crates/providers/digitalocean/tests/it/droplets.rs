@@ -311,6 +311,28 @@ async fn an_answer_with_other_droplets_is_not_believed() {
 }
 
 #[tokio::test]
+async fn a_token_that_is_shown_no_tags_makes_nothing_twice() {
+    let bed = Bed::new();
+    bed.fake.hide_tags(true);
+    let request = request(spec(), 2);
+    let lost = Fault::new("POST", "/v2/droplets", Trouble::ResetAfter);
+    bed.fake.server().fault(lost);
+    bed.create(&request).await.unwrap_err();
+    bed.settle(Duration::from_secs(4)).await;
+    let error = bed.create(&replay(&request)).await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.effect()),
+        (Kind::Permission, Effect::Unknown)
+    );
+    assert!(error.hint().unwrap().contains("`tag:read`"), "{error:?}");
+    assert_eq!(bed.fake.droplets().len(), 2);
+    bed.fake.hide_tags(false);
+    let created = bed.create(&replay(&request)).await.unwrap();
+    assert_eq!(created.nodes.len(), 2);
+    bed.finish();
+}
+
+#[tokio::test]
 async fn a_status_that_nobody_knows_stays_visible() {
     let bed = Bed::new();
     let claim = format!("{}:x", keys::CLAIM);
