@@ -8,7 +8,7 @@ use fleetwright_digitalocean::fake::FakeSettings;
 use crate::support::{Bed, REGION, SIZE, request, spec};
 
 #[tokio::test]
-async fn twelve_hundred_droplets_are_listed_in_eight_calls() {
+async fn twelve_hundred_droplets_are_listed_in_seven_calls() {
     let bed = Bed::new();
     for number in 0..1_200 {
         let tags: &[&str] = if number % 2 == 0 {
