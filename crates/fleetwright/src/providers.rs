@@ -293,7 +293,7 @@ macro_rules! kinds {
 
 kinds! {
     "aws" => code::<fleetwright_aws::AwsConfig>(), "EC2 instances, fleets and Auto Scaling groups, with balancers, DNS and notices.";
-    "hetzner" => account::<hetzner::HetznerConfig>(), "Machines from Hetzner.";
+    "hetzner" => account::<hetzner::HetznerConfig>(), "Servers of Hetzner Cloud.";
     "lambda" => account::<lambda::LambdaConfig>(), "GPU instances of Lambda Cloud.";
     "local" => code::<fleetwright_local::LocalConfig>(), "Processes on this machine, each with its own SSH server. Needs no account.";
     "sim" => code::<fleetwright_sim::SimConfig>(), "A simulated cloud with prices, limits, scarcity and faults, for tests and demos.";
