@@ -112,6 +112,19 @@ impl Client {
         self.send(call).await?.json()
     }
 
+    /// Sends a call of whose answer only the yes counts: it is empty or JSON.
+    ///
+    /// # Errors
+    /// Those of [`send`](Self::send); `Unexpected` if the body is something else, such as the page
+    /// of a captive portal: then the yes was not the vendor's.
+    pub async fn perform(&self, call: Call) -> Result<()> {
+        let answer = self.send(call).await?;
+        if answer.body().is_empty() {
+            return Ok(());
+        }
+        answer.json::<serde::de::IgnoredAny>().map(drop)
+    }
+
     /// Sends a call.
     ///
     /// # Errors

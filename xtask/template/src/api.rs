@@ -147,8 +147,7 @@ impl Api {
     }
 
     pub(crate) async fn remove(&self, id: &str) -> Result<()> {
-        self.client.send(Call::delete(&["servers", id])).await?;
-        Ok(())
+        self.client.perform(Call::delete(&["servers", id])).await
     }
 
     /// All types of machines.

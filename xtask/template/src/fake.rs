@@ -96,7 +96,7 @@ impl TemplateFake {
     }
 
     /// Makes a machine past the API.
-    pub fn add(&self, region: &str, labels: Labels) -> u64 {
+    pub fn add(&self, region: &str, labels: &Labels) -> u64 {
         let body = json!({
             "name": "stranger", "type": "small", "region": region, "labels": labels,
         });

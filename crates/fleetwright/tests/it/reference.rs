@@ -26,6 +26,10 @@ fn the_sections_of_the_reference_stay_in_order() {
     let headings: Vec<String> = reference::markdown()
         .lines()
         .filter(|line| line.starts_with("## "))
+        // Clouds come and go with features; `local` and `sim` are always there.
+        .filter(|line| {
+            !line.contains("of kind") || line.ends_with("`local`") || line.ends_with("`sim`")
+        })
         .map(str::to_owned)
         .collect();
     insta::assert_snapshot!(headings.join("\n"));

@@ -1,6 +1,5 @@
 //! The calls that are made, and what goes over the wire: only the fields that are used.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use fleetwright_core::{Clock, Labels, Result};
@@ -10,44 +9,102 @@ use serde::{Deserialize, Serialize};
 use crate::HetznerConfig;
 use crate::error::classify;
 
-/// A machine.
+/// A server.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Machine {
     pub(crate) id: u64,
     pub(crate) name: String,
     pub(crate) status: String,
-    pub(crate) region: String,
-    #[serde(rename = "type")]
-    pub(crate) kind: String,
-    pub(crate) address: Option<String>,
     pub(crate) created: Option<String>,
+    pub(crate) server_type: Named,
+    pub(crate) datacenter: Datacenter,
+    pub(crate) public_net: PublicNet,
+    #[serde(default)]
+    pub(crate) private_net: Vec<Address>,
     #[serde(default)]
     pub(crate) labels: Labels,
 }
 
-/// A type of machine.
+/// Something of which only the name counts.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Named {
+    pub(crate) name: String,
+}
+
+/// A data center, the place of a server.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Datacenter {
+    pub(crate) location: Named,
+    pub(crate) server_types: InStock,
+}
+
+/// The ids of the types that a data center has.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct InStock {
+    pub(crate) available: Vec<u64>,
+}
+
+/// The public side of a server.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct PublicNet {
+    pub(crate) ipv4: Option<Address>,
+}
+
+/// An address.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Address {
+    pub(crate) ip: Option<String>,
+}
+
+/// A type of server.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct MachineType {
+    pub(crate) id: u64,
     pub(crate) name: String,
     pub(crate) cores: u32,
-    pub(crate) memory_gib: u64,
-    /// Price per hour in each region that has the type, as a decimal number in US dollars.
-    pub(crate) prices: BTreeMap<String, String>,
-    /// The regions that have some at the moment.
-    pub(crate) available: Vec<String>,
+    /// GiB; a whole number for every type that is sold, written as a decimal one.
+    pub(crate) memory: f64,
+    pub(crate) architecture: Option<String>,
+    pub(crate) prices: Vec<Price>,
+}
+
+/// What a type costs in a location.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Price {
+    pub(crate) location: String,
+    pub(crate) price_hourly: Amount,
+}
+
+/// An amount of euros without tax, as a decimal number.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Amount {
+    pub(crate) net: String,
 }
 
 /// What is made. User data may hold secrets, so it has no `Debug`.
 #[derive(Clone, Serialize)]
 pub(crate) struct NewMachine {
     pub(crate) name: String,
-    #[serde(rename = "type")]
-    pub(crate) kind: String,
-    pub(crate) region: String,
+    pub(crate) server_type: String,
+    pub(crate) location: String,
     pub(crate) image: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) ssh_keys: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) firewalls: Vec<Firewall>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) networks: Vec<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) placement_group: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) user_data: Option<String>,
     pub(crate) labels: Labels,
+}
+
+/// A firewall by its id.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Firewall {
+    pub(crate) firewall: u64,
 }
 
 #[derive(Deserialize)]
@@ -55,10 +112,32 @@ struct One {
     server: Machine,
 }
 
+/// "Responses which return multiple items support pagination."
+/// <https://docs.hetzner.cloud/#pagination>
+#[derive(Deserialize)]
+struct Meta {
+    pagination: Pagination,
+}
+
+#[derive(Deserialize)]
+struct Pagination {
+    next_page: Option<u32>,
+    total_entries: Option<u64>,
+}
+
+impl Meta {
+    fn next(meta: Option<&Self>) -> Next {
+        match meta.and_then(|meta| meta.pagination.next_page) {
+            Some(_) => Next::Number,
+            None => Next::End,
+        }
+    }
+}
+
 #[derive(Deserialize)]
 struct Machines {
     servers: Vec<Machine>,
-    last_page: u32,
+    meta: Option<Meta>,
 }
 
 impl Page for Machines {
@@ -68,12 +147,12 @@ impl Page for Machines {
         std::mem::take(&mut self.servers)
     }
 
-    fn next(&self, place: &Place<'_>) -> Next {
-        if place.number < self.last_page {
-            Next::Number
-        } else {
-            Next::End
-        }
+    fn next(&self, _place: &Place<'_>) -> Next {
+        Meta::next(self.meta.as_ref())
+    }
+
+    fn total(&self, _place: &Place<'_>) -> Option<u64> {
+        self.meta.as_ref()?.pagination.total_entries
     }
 
     fn key(item: &Machine) -> String {
@@ -84,7 +163,7 @@ impl Page for Machines {
 #[derive(Deserialize)]
 struct Types {
     server_types: Vec<MachineType>,
-    last_page: u32,
+    meta: Option<Meta>,
 }
 
 impl Page for Types {
@@ -94,17 +173,18 @@ impl Page for Types {
         std::mem::take(&mut self.server_types)
     }
 
-    fn next(&self, place: &Place<'_>) -> Next {
-        if place.number < self.last_page {
-            Next::Number
-        } else {
-            Next::End
-        }
+    fn next(&self, _place: &Place<'_>) -> Next {
+        Meta::next(self.meta.as_ref())
     }
 
     fn key(item: &MachineType) -> String {
         item.name.clone()
     }
+}
+
+#[derive(Deserialize)]
+struct Datacenters {
+    datacenters: Vec<Datacenter>,
 }
 
 /// The calls.
@@ -128,11 +208,17 @@ impl Api {
         })
     }
 
-    /// All machines of the account.
-    pub(crate) async fn machines(&self) -> Pages<Machine> {
-        self.client
-            .pages::<Machines>(Call::get(&["servers"]).query("per_page", 50))
-            .await
+    /// The servers of the project that carry these labels.
+    pub(crate) async fn machines(&self, labels: &Labels) -> Pages<Machine> {
+        let mut call = Call::get(&["servers"]).query("per_page", 50);
+        if !labels.is_empty() {
+            let terms: Vec<String> = labels
+                .iter()
+                .map(|(key, value)| format!("{key}=={value}"))
+                .collect();
+            call = call.query("label_selector", terms.join(","));
+        }
+        self.client.pages::<Machines>(call).await
     }
 
     pub(crate) async fn machine(&self, id: &str) -> Result<Machine> {
@@ -147,15 +233,20 @@ impl Api {
     }
 
     pub(crate) async fn remove(&self, id: &str) -> Result<()> {
-        self.client.send(Call::delete(&["servers", id])).await?;
-        Ok(())
+        self.client.perform(Call::delete(&["servers", id])).await
     }
 
-    /// All types of machines.
+    /// All types of servers.
     pub(crate) async fn types(&self) -> Result<Vec<MachineType>> {
         self.client
-            .pages::<Types>(Call::get(&["server_types"]).query("per_page", 50))
+            .pages::<Types>(Call::get(&["server_types"]))
             .await
             .complete()
+    }
+
+    /// The data centers, each with what it has at the moment. There are fewer than fit on a page.
+    pub(crate) async fn datacenters(&self) -> Result<Vec<Datacenter>> {
+        let found: Datacenters = self.client.fetch(Call::get(&["datacenters"])).await?;
+        Ok(found.datacenters)
     }
 }

@@ -11,17 +11,17 @@ use serde_json::{Map, Value};
 
 use crate::HetznerProvider;
 
-/// One account of Hetzner, in one or more regions.
+/// One project of Hetzner Cloud, in one or more locations.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct HetznerConfig {
-    /// The API token, by reference.
+    /// The API token of the project, by reference. It must allow reading and writing.
     pub token: SecretRef,
-    /// The regions to use. At least one.
+    /// The locations to use, such as `fsn1`. At least one.
     pub regions: Vec<String>,
     /// Address to send every call to, for tests and gateways.
     pub endpoint: String,
-    /// A name for the account, so that several providers of one account share its rate limits.
+    /// A name for the project, so that several providers of one project share its rate limits.
     pub account: String,
     /// Whether nodes can be logged in to over SSH from here.
     pub ssh: bool,
@@ -37,17 +37,27 @@ pub struct HetznerConfig {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct HetznerOptions {
-    /// Image, if the pool names none.
+    /// Image by name or id, if the pool names none. Absent: `debian-12`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
+    /// Names of SSH keys that the project knows, besides those that Fleetwright puts in. With one,
+    /// Hetzner neither makes a root password nor sends it by mail.
+    pub ssh_keys: Vec<String>,
+    /// Ids of firewalls.
+    pub firewalls: Vec<u64>,
+    /// Ids of private networks.
+    pub networks: Vec<u64>,
+    /// Id of a placement group, which spreads servers over hosts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub placement_group: Option<u64>,
 }
 
 impl Default for HetznerConfig {
     fn default() -> Self {
         Self {
-            token: SecretRef::Env("HETZNER_TOKEN".to_owned()),
+            token: SecretRef::Env("HCLOUD_TOKEN".to_owned()),
             regions: Vec::new(),
-            endpoint: "https://api.hetzner.example/v1".to_owned(),
+            endpoint: "https://api.hetzner.cloud/v1".to_owned(),
             account: "default".to_owned(),
             ssh: true,
             ssh_user: "root".to_owned(),

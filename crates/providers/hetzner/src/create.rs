@@ -1,18 +1,19 @@
 //! Making machines: what can be refused early is, and then one call makes each.
 
 use fleetwright_core::{
-    CLOUD_INIT_RESERVE, CreateRequest, Created, Effect, Error, Kind, Market, Node, Result,
+    CLOUD_INIT_RESERVE, CreateRequest, Created, Effect, Error, Kind, Labels, Market, Node, Result,
     cloud_init, keys,
 };
 use fleetwright_rest::{create_missing, made_before};
 
-use crate::api::NewMachine;
+use crate::api::{Firewall, NewMachine};
 use crate::{HetznerOptions, HetznerProvider};
 
 /// Most machines per request: so many calls are made one after the other.
 pub(crate) const BATCH: u32 = 10;
 
-/// Longest user data of the vendor's, in bytes.
+/// Longest user data, in bytes: "This field is limited to 32KiB."
+/// <https://docs.hetzner.cloud/#servers-create-a-server>
 const USER_DATA: usize = 32 * 1024;
 
 /// What a pool may use of it.
@@ -25,7 +26,8 @@ impl HetznerProvider {
         let new = new_machine(request, &options)?;
         let found = if request.replay {
             // Nothing is made while nobody knows what there is.
-            let listed = self.api.machines().await.complete();
+            let claim = Labels::from([(keys::CLAIM.to_owned(), request.token.to_string())]);
+            let listed = self.api.machines(&claim).await.complete();
             let listed = listed.map_err(|error| error.with_effect(Effect::Unknown))?;
             let nodes: Result<Vec<Node>> = listed.iter().map(|one| self.node(one)).collect();
             made_before(request, nodes?)?
@@ -80,9 +82,17 @@ fn new_machine(request: &CreateRequest, options: &HetznerOptions) -> Result<NewM
         .or_insert_with(|| keys::MANAGED_BY_VALUE.to_owned());
     Ok(NewMachine {
         name: String::new(),
-        kind: spec.instance_type.clone(),
-        region: spec.region.clone(),
-        image: image.unwrap_or_else(|| "debian-13".to_owned()),
+        server_type: spec.instance_type.clone(),
+        location: spec.region.clone(),
+        ssh_keys: options.ssh_keys.clone(),
+        firewalls: options
+            .firewalls
+            .iter()
+            .map(|&firewall| Firewall { firewall })
+            .collect(),
+        networks: options.networks.clone(),
+        placement_group: options.placement_group,
+        image: image.unwrap_or_else(|| "debian-12".to_owned()),
         user_data: cloud_init(
             spec.user_data.as_deref(),
             &spec.ssh_keys,

@@ -4,11 +4,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use fleetwright_core::Labels;
-use fleetwright_rest::testing::{Description, Reply, Request, Server, World};
+use fleetwright_rest::testing::{Description, Prose, Reply, Request, Server, World};
 use serde_json::{Value, json};
 
-/// Where the official description stands below `../shared/specs/`; `None`: there is none.
-pub const DESCRIPTION: Option<&str> = None;
+/// Where the official description stands below `../shared/specs/`.
+pub const DESCRIPTION: &str = "hetzner/openapi.json";
+
+/// Paging ("`page`", "`per_page`") and errors are described in prose only, for all calls.
+/// <https://docs.hetzner.cloud/#pagination> <https://docs.hetzner.cloud/#errors>
+const PROSE: Prose = Prose {
+    query: &["page", "per_page"],
+    errors: true,
+};
 
 /// The token that is good.
 pub const TOKEN: &str = "t0ken-of-the-fake";
@@ -20,10 +27,16 @@ pub const LAG: Duration = Duration::from_millis(100);
 const STEP: Duration = Duration::from_millis(50);
 
 /// The regions of the fake.
-const REGIONS: [&str; 2] = ["east", "west"];
+const REGIONS: [&str; 2] = ["fsn1", "nbg1"];
 
-/// Name, cores, GiB of memory, price per hour.
-const TYPES: [(&str, u32, u64, &str); 2] = [("small", 1, 2, "0.0060"), ("large", 8, 32, "0.1")];
+/// Id, name, cores, GiB of memory, price per hour, architecture.
+const TYPES: [Type; 3] = [
+    (104, "cx22", 2, 4, "0.0060000000", "x86"),
+    (105, "cx52", 16, 32, "0.0520000000", "x86"),
+    (45, "cax11", 2, 4, "0.0060000000", "arm"),
+];
+
+type Type = (u64, &'static str, u32, u32, &'static str, &'static str);
 
 /// A machine as the fake knows it.
 #[derive(Debug, Clone)]
@@ -73,7 +86,7 @@ impl HetznerFake {
         let cloud = Arc::new(Cloud::default());
         let world: Arc<dyn World> = Arc::clone(&cloud) as _;
         Self {
-            server: Server::start(world, DESCRIPTION.and_then(Description::find)),
+            server: Server::start(world, Description::find_with(DESCRIPTION, PROSE)),
             cloud,
         }
     }
@@ -96,9 +109,9 @@ impl HetznerFake {
     }
 
     /// Makes a machine past the API.
-    pub fn add(&self, region: &str, labels: Labels) -> u64 {
+    pub fn add(&self, region: &str, labels: &Labels) -> u64 {
         let body = json!({
-            "name": "stranger", "type": "small", "region": region, "labels": labels,
+            "name": "stranger", "server_type": "cx22", "location": region, "labels": labels,
         });
         self.cloud.state().add(&body)
     }
@@ -135,13 +148,15 @@ impl World for Cloud {
         let mut state = self.state();
         match (request.method(), request.segments().as_slice()) {
             ("GET", ["v1", "servers"]) => {
+                let selector = request.query("label_selector").unwrap_or_default();
                 let listed: Vec<Value> = state
                     .machines
                     .iter()
                     .filter(|one| one.made.elapsed() >= LAG && !one.is_gone(LAG))
+                    .filter(|one| one.is_selected(selector))
                     .map(FakeMachine::show)
                     .collect();
-                page(request, "servers", &listed)
+                page(request, &listed)
             }
             ("POST", ["v1", "servers"]) => state.create(&request.json()),
             ("GET", ["v1", "servers", id]) => match state.find(id) {
@@ -150,16 +165,19 @@ impl World for Cloud {
             },
             ("DELETE", ["v1", "servers", id]) => {
                 if state.end(id) {
-                    Reply::empty(204)
+                    Reply::json(200, &json!({ "action": action("delete_server") }))
                 } else {
                     refuse(404, "not_found", "server not found")
                 }
             }
             ("GET", ["v1", "server_types"]) => {
+                let types: Vec<Value> = TYPES.iter().map(|kind| show_type(kind, true)).collect();
+                Reply::json(200, &json!({ "server_types": types }))
+            }
+            ("GET", ["v1", "datacenters"]) => {
                 let has_some = state.capacity != Some(0);
-                let types: Vec<Value> =
-                    TYPES.iter().map(|kind| show_type(kind, has_some)).collect();
-                page(request, "server_types", &types)
+                let all: Vec<Value> = REGIONS.iter().map(|r| datacenter(r, has_some)).collect();
+                Reply::json(200, &json!({ "datacenters": all, "recommendation": 1 }))
             }
             _ => refuse(404, "not_found", "no such path"),
         }
@@ -169,13 +187,16 @@ impl World for Cloud {
 impl State {
     fn create(&mut self, body: &Value) -> Reply {
         let text = |key: &str| body[key].as_str().unwrap_or_default();
-        let is_known = TYPES.iter().any(|kind| kind.0 == text("type"));
-        if !is_known || !REGIONS.contains(&text("region")) {
-            return refuse(
-                422,
-                "invalid_input",
-                "invalid input in field 'type' or 'region'",
-            );
+        let is_known = TYPES.iter().any(|kind| kind.1 == text("server_type"));
+        if !is_known || !REGIONS.contains(&text("location")) {
+            return refuse(422, "invalid_input", "invalid input in field 'server_type'");
+        }
+        if self
+            .machines
+            .iter()
+            .any(|one| one.name == text("name") && one.ended.is_none())
+        {
+            return refuse(409, "uniqueness_error", "server name is already used");
         }
         if self.quota == Some(0) {
             return refuse(403, "resource_limit_exceeded", "server limit exceeded");
@@ -192,7 +213,13 @@ impl State {
         }
         let id = self.add(body);
         let made = self.machines.iter().find(|one| one.id == id);
-        Reply::json(201, &json!({ "server": made.map(FakeMachine::show) }))
+        let made = json!({
+            "server": made.map(FakeMachine::show),
+            "action": action("create_server"),
+            "next_actions": [action("start_server")],
+            "root_password": null,
+        });
+        Reply::json(201, &made)
     }
 
     fn add(&mut self, body: &Value) -> u64 {
@@ -201,8 +228,8 @@ impl State {
         self.machines.push(FakeMachine {
             id: self.count,
             name: text("name"),
-            region: text("region"),
-            kind: text("type"),
+            region: text("location"),
+            kind: text("server_type"),
             labels: serde_json::from_value(body["labels"].clone()).unwrap_or_default(),
             user_data: body["user_data"].as_str().map(str::to_owned),
             made: Instant::now(),
@@ -243,41 +270,128 @@ impl FakeMachine {
         }
     }
 
+    /// Whether `a==b,c==d` selects it.
+    fn is_selected(&self, selector: &str) -> bool {
+        selector
+            .split(',')
+            .filter_map(|term| term.split_once("=="))
+            .all(|(key, value)| self.labels.get(key).is_some_and(|has| has == value))
+    }
+
     fn show(&self) -> Value {
-        let status = self.status();
+        let kind = TYPES.iter().find(|kind| kind.1 == self.kind);
         json!({
             "id": self.id,
             "name": self.name,
-            "status": status,
-            "region": self.region,
-            "type": self.kind,
-            "address": (status == "running").then_some("127.0.0.1"),
-            "created": "2026-01-02T03:04:05Z",
+            "status": self.status(),
+            "created": "2026-01-02T03:04:05+00:00",
+            "public_net": {
+                "ipv4": { "id": 1, "ip": "127.0.0.1", "blocked": false, "dns_ptr": "host" },
+                "ipv6": null,
+                "floating_ips": [],
+                "firewalls": [],
+            },
+            "private_net": [{ "network": 1, "ip": "10.0.0.2", "alias_ips": [], "mac_address": "" }],
+            "server_type": kind.map(|kind| show_type(kind, false)),
+            "datacenter": datacenter(&self.region, true),
+            "image": null,
+            "iso": null,
+            "rescue_enabled": false,
+            "locked": false,
+            "backup_window": null,
+            "outgoing_traffic": 0,
+            "ingoing_traffic": 0,
+            "included_traffic": 0,
+            "protection": { "delete": false, "rebuild": false },
             "labels": self.labels,
+            "primary_disk_size": 40,
+            "volumes": [],
         })
     }
 }
 
-fn show_type(kind: &(&str, u32, u64, &str), has_some: bool) -> Value {
-    let (name, cores, memory, price) = kind;
-    let available: &[&str] = if has_some { &REGIONS } else { &[] };
-    json!({
+/// A type; within a server, the description leaves the architecture out.
+fn show_type(kind: &Type, is_whole: bool) -> Value {
+    let (id, name, cores, memory, price, architecture) = kind;
+    let amount = json!({ "net": price, "gross": price });
+    let prices: Vec<Value> = REGIONS
+        .iter()
+        .map(
+            |region| json!({ "location": region, "price_hourly": amount, "price_monthly": amount }),
+        )
+        .collect();
+    let mut value = json!({
+        "id": id,
         "name": name,
+        "description": name.to_uppercase(),
         "cores": cores,
-        "memory_gib": memory,
-        "prices": { "east": price, "west": price },
-        "available": available,
+        "memory": memory,
+        "disk": 40,
+        "deprecated": false,
+        "prices": prices,
+        "storage_type": "local",
+        "cpu_type": "shared",
+    });
+    if is_whole {
+        value["architecture"] = (*architecture).into();
+    }
+    value
+}
+
+fn datacenter(region: &str, has_some: bool) -> Value {
+    let all: Vec<u64> = TYPES.iter().map(|kind| kind.0).collect();
+    let available = if has_some { all.clone() } else { Vec::new() };
+    json!({
+        "id": 1,
+        "name": format!("{region}-dc1"),
+        "description": region,
+        "location": {
+            "id": 1,
+            "name": region,
+            "description": region,
+            "country": "DE",
+            "city": "Somewhere",
+            "latitude": 50.5,
+            "longitude": 12.4,
+            "network_zone": "eu-central",
+        },
+        "server_types": {
+            "supported": all,
+            "available": available,
+            "available_for_migration": available,
+        },
     })
 }
 
-/// The page of `items` that a request asks for. The fake's pages are small, whatever is asked for.
-fn page(request: &Request, key: &str, items: &[Value]) -> Reply {
+fn action(command: &str) -> Value {
+    json!({
+        "id": 1,
+        "command": command,
+        "status": "running",
+        "progress": 0,
+        "started": "2026-01-02T03:04:05+00:00",
+        "finished": null,
+        "resources": [{ "id": 1, "type": "server" }],
+        "error": null,
+    })
+}
+
+/// The page of servers that a request asks for. The fake's pages are small, whatever is asked for.
+fn page(request: &Request, items: &[Value]) -> Reply {
     const MOST: usize = 5;
     let number = request.number("page", 1).max(1);
     let size = request.number("per_page", MOST).clamp(1, MOST);
     let page: Vec<&Value> = items.iter().skip((number - 1) * size).take(size).collect();
     let last = items.len().div_ceil(size).max(1);
-    Reply::json(200, &json!({ key: page, "last_page": last }))
+    let meta = json!({ "pagination": {
+        "page": number,
+        "per_page": size,
+        "previous_page": (number > 1).then(|| number - 1),
+        "next_page": (number < last).then(|| number + 1),
+        "last_page": last,
+        "total_entries": items.len(),
+    }});
+    Reply::json(200, &json!({ "servers": page, "meta": meta }))
 }
 
 fn refuse(status: u16, code: &str, message: &str) -> Reply {

@@ -1,8 +1,8 @@
-//! Machines from Hetzner.
+//! Servers from Hetzner Cloud.
 //!
 //! ```text
 //!  create ──► POST servers, one call per machine, token in a label
-//!  list   ──► GET servers, every page
+//!  list   ──► GET servers with these labels, every page
 //!  delete ──► GET server ──► DELETE server
 //! ```
 //! What a refusal means stands in one table, `error.rs`.

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use fleetwright_core::{
-    AccountConfig as _, AccountContext, ApiLimit, Balancers, Billing, Catalog, Checked,
-    CreateRequest, Created, Deletion, Dns, Error, Groups, Idempotency, Interruptions, Kind,
-    LimitUnit, ListRequest, Listing, Node, NodeId, NodeState, Operation, Provider, ProviderInfo,
-    Quotas, Requests, Result,
+    AccountConfig as _, AccountContext, Billing, ApiLimit, Balancers, Catalog, Checked, CreateRequest,
+    Created, Deletion, Dns, Error, Groups, Idempotency, Interruptions, Kind, LimitUnit,
+    ListRequest, Listing, Node, NodeId, NodeState, Operation, Provider, ProviderInfo, Quotas,
+    Requests, Result, keys,
 };
 use fleetwright_rest::Credential;
 
@@ -71,14 +71,16 @@ fn info(name: &str, config: &HetznerConfig) -> ProviderInfo {
         user_data_limit: USER_DATA_LIMIT,
         reports_boot: false,
         has_ssh: config.ssh,
-        // Every hour that has begun.
+        // Every hour that has begun: https://docs.hetzner.com/cloud/billing/faq/
         billing: Billing::per_hour(),
         plants_host_keys: config.ssh,
+        // "Each project has a rate limit of 3600 requests per hour [...]; this increases by 1 token
+        // per second". <https://docs.hetzner.cloud/#rate-limiting>
         limits: vec![ApiLimit {
             family: "requests".to_owned(),
             operations: Operation::ALL.to_vec(),
             unit: LimitUnit::Calls,
-            burst: 100,
+            burst: 3_600,
             per_minute: 60,
             per_region: false,
         }],
@@ -109,7 +111,14 @@ impl Provider for HetznerProvider {
             let message = format!("`{}` does not use the region `{unknown}`", self.info.name);
             return Err(Error::new(Kind::Invalid, message));
         }
-        let (machines, gap) = self.api.machines().await.with_gap(None);
+        let mut labels = request.labels.clone();
+        if !request.foreign {
+            labels.insert(
+                keys::MANAGED_BY.to_owned(),
+                keys::MANAGED_BY_VALUE.to_owned(),
+            );
+        }
+        let (machines, gap) = self.api.machines(&labels).await.with_gap(None);
         let mut nodes = Vec::new();
         for machine in &machines {
             let node = self.node(machine)?;

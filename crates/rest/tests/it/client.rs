@@ -217,3 +217,24 @@ async fn a_thousand_calls_share_a_few_connections() {
     }
     assert_eq!(setup.server.connections(), 1);
 }
+
+#[tokio::test]
+async fn a_yes_that_is_not_the_vendors_is_no_yes() {
+    let setup = Setup::new(0);
+    setup
+        .client
+        .perform(Call::post(&["servers"]))
+        .await
+        .unwrap();
+    for trouble in [Trouble::Html, Trouble::Garbage, Trouble::Truncate] {
+        setup
+            .server
+            .fault(Fault::new("POST", "/v1/servers", trouble));
+        let error = setup
+            .client
+            .perform(Call::post(&["servers"]))
+            .await
+            .unwrap_err();
+        assert_eq!(error.effect(), Effect::Unknown, "{error:?}");
+    }
+}

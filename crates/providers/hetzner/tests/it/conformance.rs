@@ -106,7 +106,7 @@ impl Subject for Conformance {
     }
 
     async fn make_foreign(&self) -> Option<NodeId> {
-        let native = self.fake.add(REGION, Labels::new());
+        let native = self.fake.add(REGION, &Labels::new());
         Some(Self::id(REGION, native))
     }
 

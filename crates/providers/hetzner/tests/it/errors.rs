@@ -7,10 +7,10 @@ use fleetwright_rest::testing::{Fault, Reply, Trouble};
 use crate::support;
 
 /// Status, body, and what becomes of it when a machine is made.
-const TABLE: [(u16, &str, Kind, Effect); 6] = [
+const TABLE: [(u16, &str, Kind, Effect); 10] = [
     (
         401,
-        r#"{"error":{"code":"unauthorized","message":"unable to authenticate"}}"#,
+        r#"{"error":{"code":"unauthorized","message":"unable to authenticate","details":null}}"#,
         Kind::Auth,
         Effect::None,
     ),
@@ -37,6 +37,30 @@ const TABLE: [(u16, &str, Kind, Effect); 6] = [
         r#"{"error":{"code":"uniqueness_error","message":"server name is already used"}}"#,
         Kind::Conflict,
         Effect::None,
+    ),
+    (
+        412,
+        r#"{"error":{"code":"placement_error","message":"error during placement","details":{}}}"#,
+        Kind::Capacity,
+        Effect::None,
+    ),
+    (
+        423,
+        r#"{"error":{"code":"locked","message":"server is locked"}}"#,
+        Kind::Unavailable,
+        Effect::None,
+    ),
+    (
+        403,
+        r#"{"error":{"code":"forbidden","message":"insufficient permissions for this request"}}"#,
+        Kind::Permission,
+        Effect::None,
+    ),
+    (
+        503,
+        r#"{"error":{"code":"unavailable","message":"service is unavailable"}}"#,
+        Kind::Unavailable,
+        Effect::Unknown,
     ),
     (
         502,

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use serde_json::Map;
 
 /// The region that tests use.
-pub(crate) const REGION: &str = "east";
+pub(crate) const REGION: &str = "fsn1";
 
 /// Real time: the fake lives in it.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ impl SecretSource for OneSecret {
 /// A provider on a fake.
 pub(crate) fn provider(fake: &HetznerFake) -> HetznerProvider {
     let config = HetznerConfig {
-        regions: vec![REGION.to_owned(), "west".to_owned()],
+        regions: vec![REGION.to_owned(), "nbg1".to_owned()],
         endpoint: fake.endpoint(),
         listing_lag: Span(LAG),
         call_timeout: Span(Duration::from_millis(1_500)),
@@ -65,7 +65,7 @@ pub(crate) fn provider(fake: &HetznerFake) -> HetznerProvider {
 pub(crate) fn spec() -> NodeSpec {
     NodeSpec {
         name: "web".to_owned(),
-        instance_type: "small".to_owned(),
+        instance_type: "cx22".to_owned(),
         image: None,
         region: REGION.to_owned(),
         zone: None,

@@ -52,8 +52,14 @@ async fn a_create_that_met_a_fault_is_put_right_by_its_replay() {
                 (kind, effect),
                 "{words}: {error:?}"
             );
-            // A request that arrived late still has its effect.
-            tokio::time::sleep(Duration::from_millis(700)).await;
+            // A request that arrived late still has its effect, and then the listing is late.
+            for _ in 0..500 {
+                if fake.server().count(method, path) > 0 {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            tokio::time::sleep(2 * provider.info().listing_lag).await;
             let replay = CreateRequest {
                 replay: true,
                 ..request
