@@ -118,6 +118,9 @@ pub const KINDS: &[ProviderKind] = &[
     },
 ];
 
+/// Providers by name.
+pub type Providers = BTreeMap<String, Arc<dyn Provider>>;
+
 /// Builds every provider of a configuration.
 ///
 /// # Errors
@@ -125,7 +128,7 @@ pub const KINDS: &[ProviderKind] = &[
 pub fn build_all(
     entries: &BTreeMap<String, ProviderEntry>,
     context: &BuildContext,
-) -> Result<BTreeMap<String, Arc<dyn Provider>>> {
+) -> Result<Providers> {
     entries
         .iter()
         .map(|(name, entry)| {
