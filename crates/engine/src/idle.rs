@@ -90,9 +90,9 @@ fn script(idle: &Idle) -> String {
     if let Some(probe) = &idle.probe {
         let quoted = probe.replace('\'', r"'\''");
         // Its output is of no interest, and its input is not this script.
-        text.push_str(&format!(
-            "sh -c '{quoted}' </dev/null >/dev/null 2>&1; echo \"probe $?\"\n"
-        ));
+        text.push_str("sh -c '");
+        text.push_str(&quoted);
+        text.push_str("' </dev/null >/dev/null 2>&1; echo \"probe $?\"\n");
     }
     text.push_str("exit 0\n");
     text

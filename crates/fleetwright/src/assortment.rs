@@ -130,7 +130,7 @@ impl Assortment {
             (Some(its), Some(region)) if its != region => Some(Mismatch {
                 key: "zone",
                 message: format!("the zone `{zone}` is in `{its}`, not in `{region}`"),
-                hint: listed("zones there", self.zones(region)),
+                hint: listed("zones there", &self.zones(region)),
             }),
             (Some(_), _) => None,
             // Nothing is known about zones at all.
@@ -147,7 +147,7 @@ impl Assortment {
                 Some(Mismatch {
                     key: "zone",
                     message: format!("the provider `{provider}` has no zone `{zone}`"),
-                    hint: listed("its zones", zones),
+                    hint: listed("its zones", &zones),
                 })
             }
         }
@@ -174,7 +174,7 @@ impl Assortment {
             return Some(Mismatch {
                 key: "type",
                 message: format!("`{wanted}` is not sold {place}"),
-                hint: listed("it is sold in", elsewhere),
+                hint: listed("it is sold in", &elsewhere),
             });
         }
         let on_market = |offering: &Offering| offering.market == candidate.market;
@@ -189,7 +189,7 @@ impl Assortment {
         Some(Mismatch {
             key: "market",
             message: format!("`{wanted}` is not sold as `{}`{there}", candidate.market),
-            hint: listed("it is sold as", others),
+            hint: listed("it is sold as", &others),
         })
     }
 
@@ -211,7 +211,7 @@ impl Assortment {
     }
 }
 
-fn listed(what: &str, names: BTreeSet<&str>) -> Option<String> {
+fn listed(what: &str, names: &BTreeSet<&str>) -> Option<String> {
     if names.is_empty() {
         return None;
     }
@@ -268,8 +268,8 @@ mod tests {
         }
     }
 
-    fn told(candidate: Candidate, requirements: &Requirements) -> Option<(String, String)> {
-        let found = shop().mismatch("cloud", &candidate, requirements)?;
+    fn told(candidate: &Candidate, requirements: &Requirements) -> Option<(String, String)> {
+        let found = shop().mismatch("cloud", candidate, requirements)?;
         let hint = found.hint.unwrap_or_default();
         Some((format!("{}: {}", found.key, found.message), hint))
     }
@@ -295,7 +295,7 @@ mod tests {
             ["south", "", ""],
         ] {
             let none = Requirements::default();
-            assert_eq!(told(candidate(words), &none), None, "{words:?}");
+            assert_eq!(told(&candidate(words), &none), None, "{words:?}");
         }
     }
 
@@ -335,14 +335,14 @@ mod tests {
             ),
         ];
         for (words, message, hint) in cases {
-            let found = told(candidate(words), &none);
+            let found = told(&candidate(words), &none);
             assert_eq!(found, Some((message.to_owned(), hint.to_owned())));
         }
         let gpus = Requirements {
             gpus: Some(2),
             ..Requirements::default()
         };
-        let found = told(candidate(["north", "", "gpu"]), &gpus);
+        let found = told(&candidate(["north", "", "gpu"]), &gpus);
         let (message, _) = found.expect("one GPU is not two");
         assert_eq!(
             message,

@@ -92,6 +92,9 @@ pub struct NodeProgram {
     pub args: Vec<String>,
 }
 
+/// Providers by name.
+pub type Providers = BTreeMap<String, Arc<dyn Provider>>;
+
 /// Builds every provider of a configuration.
 ///
 /// # Errors
@@ -99,7 +102,7 @@ pub struct NodeProgram {
 pub fn build_all(
     entries: &BTreeMap<String, ProviderEntry>,
     context: &BuildContext,
-) -> Result<BTreeMap<String, Arc<dyn Provider>>> {
+) -> Result<Providers> {
     entries
         .iter()
         .map(|(name, entry)| {

@@ -3,12 +3,12 @@
 //! A configuration file is shared and committed; a secret is neither. So the file only says where
 //! a secret is to be had, and the secret is fetched when it is needed.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use fleetwright_core::{Error, Kind, Result, Secret, SecretRef, SecretSource};
+use fleetwright_core::{Error, Kind, Result, Secret, SecretRef, SecretSource, Span};
 
 use crate::env::Environment;
 
@@ -20,6 +20,7 @@ const COMMAND_LIMIT: Duration = Duration::from_secs(30);
 pub struct SecretReader {
     environment: Environment,
     base: PathBuf,
+    command_limit: Duration,
 }
 
 impl SecretReader {
@@ -28,7 +29,15 @@ impl SecretReader {
         Self {
             environment,
             base: base.into(),
+            command_limit: COMMAND_LIMIT,
         }
+    }
+
+    /// Sets how long a `command:` may take; otherwise it is 30 seconds.
+    #[must_use]
+    pub fn with_command_limit(mut self, limit: Duration) -> Self {
+        self.command_limit = limit;
+        self
     }
 }
 
@@ -52,7 +61,7 @@ impl SecretSource for SecretReader {
                             .with_source(error)
                     })?
             }
-            SecretRef::Command(line) => run(reference, line, &self.base).await?,
+            SecretRef::Command(line) => self.run(reference, line).await?,
         };
         let trimmed = Secret::new(found.reveal().trim_end());
         if trimmed.reveal().is_empty() {
@@ -62,27 +71,35 @@ impl SecretSource for SecretReader {
     }
 }
 
-async fn run(reference: &SecretRef, line: &str, base: &Path) -> Result<Secret> {
-    let child = tokio::process::Command::new("sh")
-        .args(["-c", line])
-        .current_dir(base)
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output();
-    let output = tokio::time::timeout(COMMAND_LIMIT, child)
-        .await
-        .map_err(|_| refusal(reference, "the command did not end within 30s"))?
-        .map_err(|error| refusal(reference, "the command cannot be run").with_source(error))?;
-    if !output.status.success() {
-        // Only its last words: standard output may hold a part of the secret.
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        let last = stderr.lines().last().unwrap_or("nothing on stderr");
-        let why = format!("the command ended with {}: {last}", output.status);
-        return Err(refusal(reference, &why));
+impl SecretReader {
+    async fn run(&self, reference: &SecretRef, line: &str) -> Result<Secret> {
+        let child = tokio::process::Command::new("sh")
+            .args(["-c", line])
+            .current_dir(&self.base)
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .output();
+        let output = tokio::time::timeout(self.command_limit, child)
+            .await
+            .map_err(|_| {
+                let limit = Span(self.command_limit);
+                refusal(
+                    reference,
+                    &format!("the command did not end within {limit}"),
+                )
+            })?
+            .map_err(|error| refusal(reference, "the command cannot be run").with_source(error))?;
+        if !output.status.success() {
+            // Only its last words: standard output may hold a part of the secret.
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            let last = stderr.lines().last().unwrap_or("nothing on stderr");
+            let why = format!("the command ended with {}: {last}", output.status);
+            return Err(refusal(reference, &why));
+        }
+        String::from_utf8(output.stdout)
+            .map(Secret::new)
+            .map_err(|_| refusal(reference, "the command printed something that is not UTF-8"))
     }
-    String::from_utf8(output.stdout)
-        .map(Secret::new)
-        .map_err(|_| refusal(reference, "the command printed something that is not UTF-8"))
 }
 
 fn refusal(reference: &SecretRef, why: &str) -> Error {

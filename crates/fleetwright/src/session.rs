@@ -1,6 +1,5 @@
 //! Everything opened and tied together: what a command, a server or a program works with.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,7 +14,7 @@ use fleetwright_store::Store;
 use crate::config::{Config, Loaded, Overrides};
 use crate::env::{self, Environment};
 use crate::paths::Paths;
-use crate::providers::{self, BuildContext, NodeProgram};
+use crate::providers::{self, BuildContext, NodeProgram, Providers};
 use crate::secret::SecretReader;
 
 /// What a session is opened with.
@@ -78,11 +77,7 @@ impl SessionOptions {
     ///
     /// # Errors
     /// As [`validate`](Self::validate).
-    pub fn try_text(
-        &self,
-        name: &str,
-        text: &str,
-    ) -> Result<(Loaded, BTreeMap<String, Arc<dyn Provider>>)> {
+    pub fn try_text(&self, name: &str, text: &str) -> Result<(Loaded, Providers)> {
         let loaded = Loaded::from_text(name, text, &self.environment, &self.directory)?;
         let built = self.build_loaded(loaded)?;
         Ok((built.loaded, built.providers))
@@ -135,7 +130,7 @@ impl fmt::Debug for SessionOptions {
 struct Built {
     loaded: Loaded,
     paths: Paths,
-    providers: BTreeMap<String, Arc<dyn Provider>>,
+    providers: Providers,
 }
 
 // === impl Session ===

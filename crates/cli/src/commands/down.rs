@@ -48,7 +48,7 @@ pub(super) async fn run(context: &Context, args: &Down) -> Result<Exit> {
         .await?;
     context.end_progress();
     let bill = bill::of_removed(&engine, &before, &outcome).await?;
-    outcome::finish(context, &engine, outcome, Some(bill))
+    outcome::finish(context, &engine, outcome, Some(&bill))
 }
 
 /// The nodes that the filter selects; `None` for all, whether the journal knows them or not.

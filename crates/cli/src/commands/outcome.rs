@@ -32,7 +32,7 @@ pub(super) fn finish(
     context: &Context,
     engine: &Engine,
     outcome: Outcome,
-    bill: Option<Bill>,
+    bill: Option<&Bill>,
 ) -> Result<Exit> {
     let Outcome {
         standing,
@@ -61,11 +61,11 @@ pub(super) fn finish(
                 .chain(hopeless.as_ref().map(Error::report))
                 .collect(),
             cost: cost.clone(),
-            bill: bill.as_ref(),
+            bill,
         })?;
     }
     let out = context.out;
-    if let Some(bill) = &bill
+    if let Some(bill) = bill
         && !out.json
     {
         bill::show(out, bill)?;

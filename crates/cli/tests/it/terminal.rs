@@ -11,7 +11,7 @@ use rustix::process::Signal;
 use crate::bed::{Bed, kill};
 
 /// Longest time that a program may take in all: then it is killed, and whoever reads learns it.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A terminal of its own, with the program in it.
 pub(crate) struct Terminal {

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use fleetwright::core::{Kind, SecretSource as _};
 use fleetwright::{Environment, SecretReader, SecretRef};
@@ -54,6 +55,24 @@ async fn a_secret_that_is_not_there_is_an_error_that_names_the_reference() {
         );
     }
     insta::assert_snapshot!(told.join("\n"));
+}
+
+#[tokio::test]
+async fn a_command_that_does_not_end_is_ended_and_nothing_it_said_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let reader = SecretReader::new(Environment::default(), folder.path())
+        .with_command_limit(Duration::from_millis(200));
+    let reference: SecretRef = "command:cat half; exec sleep 60".parse().unwrap();
+    fs::write(folder.path().join("half"), "hunter2").unwrap();
+    let error = reader.fetch(&reference).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Config);
+    assert!(
+        error
+            .to_string()
+            .ends_with("the command did not end within 200ms"),
+        "{error}"
+    );
+    assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
 }
 
 #[test]

@@ -64,7 +64,7 @@ pub(super) async fn run(
     credentials(&asker, wish, kind, &mut draft, &mut region)?;
     let shop = shop(out, &options, kind, &draft).await?;
     let mut pool = DraftPool {
-        region: place(&asker, wish, &shop, region)?,
+        region: place(&asker, wish, &shop, region.as_deref())?,
         zone: wish.zone.clone(),
         ..DraftPool::default()
     };
@@ -247,10 +247,10 @@ async fn ask_catalog(provider: &dyn Provider) -> Result<Assortment, Error> {
         .map_err(|_| Error::new(Kind::Timeout, "its catalog did not come within 20s"))?
 }
 
-fn place(asker: &Asker, wish: &Wish, shop: &Shop, named: Option<String>) -> Result<String, Stop> {
+fn place(asker: &Asker, wish: &Wish, shop: &Shop, named: Option<&str>) -> Result<String, Stop> {
     let question = Question {
         flag: "--region",
-        given: named.as_deref().or(wish.region.as_deref()),
+        given: named.or(wish.region.as_deref()),
         prompt: "Which region?",
         what: "region",
     };
