@@ -13,6 +13,7 @@ use fleetwright_core::{AccountConfig, AccountContext, Clock, Provider, Result, S
 use serde_json::{Map, Value};
 use toml::de::ValueDeserializer;
 
+use crate::assortment::Assortment;
 use crate::config::ProviderEntry;
 use crate::paths::Paths;
 
@@ -59,6 +60,11 @@ pub trait ProviderConfig: Debug + Send + Sync {
     /// # Errors
     /// `Config` or `Invalid`.
     fn check_options(&self, options: &Map<String, Value>) -> Result<()>;
+
+    /// What is on sale, as far as that is known without asking anybody. Absent: nothing is known.
+    fn assortment(&self) -> Option<Assortment> {
+        None
+    }
 
     /// Replaces each path by what `absolute` makes of it.
     fn resolve_paths(&mut self, absolute: &dyn Fn(&Path) -> PathBuf);
@@ -156,6 +162,15 @@ impl ProviderConfig for fleetwright_local::LocalConfig {
         no_options("local", options)
     }
 
+    fn assortment(&self) -> Option<Assortment> {
+        Some(Assortment {
+            types: fleetwright_local::types(),
+            offerings: fleetwright_local::offerings(),
+            // Nodes run on this machine's own system.
+            images: Some(Vec::new()),
+        })
+    }
+
     fn build(&self, name: &str, context: &BuildContext) -> Result<Arc<dyn Provider>> {
         let program = fleetwright_local::NodeProgram {
             path: context.node_program.path.clone(),
@@ -188,6 +203,18 @@ impl ProviderConfig for fleetwright_sim::SimConfig {
 
     fn check_options(&self, options: &Map<String, Value>) -> Result<()> {
         no_options("sim", options)
+    }
+
+    fn assortment(&self) -> Option<Assortment> {
+        Some(Assortment {
+            types: self
+                .types
+                .iter()
+                .map(fleetwright_sim::SimType::instance_type)
+                .collect(),
+            offerings: self.offerings(),
+            images: None,
+        })
     }
 
     fn build(&self, name: &str, context: &BuildContext) -> Result<Arc<dyn Provider>> {

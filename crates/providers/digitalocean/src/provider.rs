@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use fleetwright_core::{
-    AccountConfig as _, AccountContext, Billing, ApiLimit, Balancers, CLOUD_INIT_RESERVE, Catalog, Checked,
-    CreateRequest, Created, Deletion, Dns, Groups, Idempotency, Interruptions, LimitUnit,
+    AccountConfig as _, AccountContext, ApiLimit, Balancers, Billing, CLOUD_INIT_RESERVE, Catalog,
+    Checked, CreateRequest, Created, Deletion, Dns, Groups, Idempotency, Interruptions, LimitUnit,
     ListRequest, Listing, Node, NodeId, Operation, Provider, ProviderInfo, Quotas, Requests,
     Result,
 };

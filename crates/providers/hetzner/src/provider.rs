@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use fleetwright_core::{
-    AccountConfig as _, AccountContext, Billing, ApiLimit, Balancers, Catalog, Checked, CreateRequest,
-    Created, Deletion, Dns, Error, Groups, Idempotency, Interruptions, Kind, LimitUnit,
-    ListRequest, Listing, Node, NodeId, NodeState, Operation, Provider, ProviderInfo, Quotas,
-    Requests, Result, keys,
+    AccountConfig as _, AccountContext, ApiLimit, Balancers, Billing, Catalog, Checked,
+    CreateRequest, Created, Deletion, Dns, Error, Groups, Idempotency, Interruptions, Kind,
+    LimitUnit, ListRequest, Listing, Node, NodeId, NodeState, Operation, Provider, ProviderInfo,
+    Quotas, Requests, Result, keys,
 };
 use fleetwright_rest::Credential;
 
