@@ -29,7 +29,6 @@ import yaml
 
 VERSION = "2.12.0"
 
-ZONE = "zone"
 UUID = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 I = "/instance/v1/zones/{zone}"
 
@@ -144,7 +143,7 @@ def fields_of(kind):
 
 def request(kind, path):
     """A request without what stands in its path; what is required is what has no default."""
-    in_path = set(re.findall(r"{(\w+)}", path)) | {ZONE, "region"}
+    in_path = set(re.findall(r"{(\w+)}", path))
     hints = typing.get_type_hints(kind)
     properties, required = {}, []
     for field in dataclasses.fields(kind):

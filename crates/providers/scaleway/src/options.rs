@@ -168,6 +168,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named_by_its_key() {
         let id = "105bdce1-64c0-48ab-899d-868455867ecf";
+        let many = [id; 9];
         assert_eq!(read(&json!({})).unwrap(), ScalewayOptions::default());
         read(&json!({ "security_group": id, "private_networks": [id] })).unwrap();
         for (options, words) in [
@@ -176,7 +177,7 @@ mod tests {
             (json!({ "security_group": "web" }), "`security_group`"),
             (json!({ "placement_group": "web" }), "`placement_group`"),
             (json!({ "private_networks": ["lan"] }), "`private_networks`"),
-            (json!({ "private_networks": [id; 9] }), "`private_networks`"),
+            (json!({ "private_networks": many }), "`private_networks`"),
             (json!({ "color": "red" }), "`options`: unknown field `color`"),
             (json!({ "volume": "tape" }), "`options`: unknown variant `tape`"),
         ] {

@@ -1,0 +1,4 @@
+//! Tests of the provider on its fake.
+
+mod conformance;
+mod support;
