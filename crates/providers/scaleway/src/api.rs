@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use fleetwright_core::{Clock, Kind, Result, SecretSource};
+use fleetwright_core::{AccountContext, Kind, Result};
 use fleetwright_rest::{Call, Client, Credential, Pages, Settings};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use crate::wire::{
     Backend, BackendStats, Collection, DnsZone, Lb, Listed, LocalImage, NewIp, NewServer,
@@ -25,17 +25,14 @@ pub(crate) struct Api {
 
 impl Api {
     /// Makes a client, without connecting.
-    pub(crate) fn new(
-        config: &ScalewayConfig,
-        clock: Arc<dyn Clock>,
-        secrets: Arc<dyn SecretSource>,
-    ) -> Result<Self> {
+    pub(crate) fn new(config: &ScalewayConfig, context: &AccountContext) -> Result<Self> {
         let settings = Settings {
             timeout: config.call_timeout.0,
             ..Settings::new(config.endpoint.clone(), error::classify)
         };
-        let credential =
-            Credential::header_from("x-auth-token", config.secret_key.clone(), secrets);
+        let secrets = Arc::clone(&context.secrets);
+        let credential = Credential::header_from("x-auth-token", config.token.clone(), secrets);
+        let clock = Arc::clone(&context.clock);
         Ok(Self {
             client: Client::new(settings, credential, clock)?,
             project: config.project_id.clone(),
@@ -44,6 +41,28 @@ impl Api {
 
     pub(crate) fn project(&self) -> &str {
         &self.project
+    }
+
+    /// Sends a change whose answer must be a JSON object with this field: anything else was not
+    /// the vendor's.
+    async fn change(&self, call: Call, field: &str) -> Result<()> {
+        let answer = self.client.send(call).await?;
+        let fields: Map<String, Value> = answer.json()?;
+        if fields.contains_key(field) {
+            Ok(())
+        } else {
+            Err(answer.unexpected(format!("the answer has no `{field}`")))
+        }
+    }
+
+    /// Sends a change whose answer must be empty.
+    async fn change_silently(&self, call: Call) -> Result<()> {
+        let answer = self.client.send(call).await?;
+        if answer.body().is_empty() {
+            Ok(())
+        } else {
+            Err(answer.unexpected("the answer should be empty"))
+        }
     }
 
     async fn all<T: Listed>(&self, first: Call) -> Pages<T> {
@@ -89,8 +108,7 @@ impl Api {
     pub(crate) async fn act(&self, at: &ServerId, action: &str) -> Result<()> {
         let path = [&server(at)[..], &["action"]].concat();
         let call = Call::post(&path).json(&json!({ "action": action }))?;
-        self.client.send(call).await?;
-        Ok(())
+        self.change(call, "task").await
     }
 
     /// Removes an instance that is powered off.
@@ -100,15 +118,13 @@ impl Api {
 
     pub(crate) async fn set_user_data(&self, at: &ServerId, text: &str) -> Result<()> {
         let path = [&server(at)[..], &["user_data", "cloud-init"]].concat();
-        self.client.send(Call::patch(&path).text(text)).await?;
-        Ok(())
+        self.change_silently(Call::patch(&path).text(text)).await
     }
 
     pub(crate) async fn join_network(&self, at: &ServerId, network: &str) -> Result<()> {
         let path = [&server(at)[..], &["private_nics"]].concat();
         let call = Call::post(&path).json(&json!({ "private_network_id": network }))?;
-        self.client.send(call).await?;
-        Ok(())
+        self.change(call, "private_nic").await
     }
 
     /// Reserves a flexible address, attached to an instance from its first moment.
@@ -120,8 +136,7 @@ impl Api {
             tags: &[crate::tags::managed(), crate::tags::of_node(&at.id)],
         };
         let call = Call::post(&["instance", "v1", "zones", &at.zone, "ips"]).json(&new)?;
-        self.client.send(call).await?;
-        Ok(())
+        self.change(call, "ip").await
     }
 
     pub(crate) async fn delete_ip(&self, zone: &str, id: &str) -> Result<()> {
@@ -154,8 +169,11 @@ impl Api {
     ) -> Result<()> {
         let path = [&storage.path(zone)[..], &[id]].concat();
         let call = Call::patch(&path).json(&json!({ "tags": tags }))?;
-        self.client.send(call).await?;
-        Ok(())
+        let field = match storage {
+            Storage::Local => "volume",
+            Storage::Block => "id",
+        };
+        self.change(call, field).await
     }
 
     pub(crate) async fn delete_volume(&self, storage: Storage, zone: &str, id: &str) -> Result<()> {
@@ -166,8 +184,7 @@ impl Api {
     pub(crate) async fn detach_volume(&self, at: &ServerId, id: &str) -> Result<()> {
         let path = [&server(at)[..], &["detach-volume"]].concat();
         let call = Call::post(&path).json(&json!({ "volume_id": id }))?;
-        self.client.send(call).await?;
-        Ok(())
+        self.change(call, "server").await
     }
 
     // === catalog ===
@@ -178,7 +195,15 @@ impl Api {
     }
 
     pub(crate) async fn stocks(&self, zone: &str) -> Pages<Stock> {
-        let path = ["instance", "v1", "zones", zone, "products", "servers", "availability"];
+        let path = [
+            "instance",
+            "v1",
+            "zones",
+            zone,
+            "products",
+            "servers",
+            "availability",
+        ];
         self.all(Call::get(&path).query("per_page", PER_PAGE)).await
     }
 
@@ -216,9 +241,10 @@ impl Api {
         addresses: &[String],
     ) -> Result<()> {
         let path = ["lb", "v1", "zones", zone, "backends", backend, "servers"];
-        let call = Call::post(&path).json(&ServerIps { server_ip: addresses })?;
-        self.client.send(call).await?;
-        Ok(())
+        let call = Call::post(&path).json(&ServerIps {
+            server_ip: addresses,
+        })?;
+        self.change(call, "id").await
     }
 
     pub(crate) async fn take_from_backend(
@@ -228,8 +254,10 @@ impl Api {
         addresses: &[String],
     ) -> Result<()> {
         let path = ["lb", "v1", "zones", zone, "backends", backend, "servers"];
-        let call = Call::delete(&path).json(&ServerIps { server_ip: addresses })?;
-        self.remove(call).await
+        let call = Call::delete(&path).json(&ServerIps {
+            server_ip: addresses,
+        })?;
+        self.change(call, "id").await
     }
 
     // === DNS ===
@@ -252,15 +280,15 @@ impl Api {
         changes: &RecordChanges<'_>,
     ) -> Result<()> {
         let path = ["domain", "v2beta1", "dns-zones", zone, "records"];
-        self.client.send(Call::patch(&path).json(changes)?).await?;
-        Ok(())
+        self.change(Call::patch(&path).json(changes)?, "records")
+            .await
     }
 
     /// Removes something; that it is gone already is fine.
     async fn remove(&self, call: Call) -> Result<()> {
-        match self.client.send(call).await {
-            Err(error) if error.kind() != Kind::NotFound => Err(error),
-            _ => Ok(()),
+        match self.change_silently(call).await {
+            Err(error) if error.kind() == Kind::NotFound => Ok(()),
+            removed => removed,
         }
     }
 }

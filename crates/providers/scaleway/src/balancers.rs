@@ -69,7 +69,10 @@ impl ScalewayProvider {
                     if known.is_empty() {
                         "the project has no load balancer with a backend".to_owned()
                     } else {
-                        format!("a name reads `load-balancer/backend`; there are: {}", known.join(", "))
+                        format!(
+                            "a name reads `load-balancer/backend`; there are: {}",
+                            known.join(", ")
+                        )
                     },
                 )
             })
@@ -100,7 +103,9 @@ impl Balancers for ScalewayProvider {
         let servers = self.every_server().await?;
         let mut members: Vec<Member> = Vec::new();
         for address in &pool.backend.pool {
-            let holder = servers.iter().find(|server| addresses(server).contains(address));
+            let holder = servers
+                .iter()
+                .find(|server| addresses(server).contains(address));
             if let Some(server) = holder {
                 members.push(Member {
                     node: node::id(server).node(self.name())?,
@@ -123,7 +128,12 @@ impl Balancers for ScalewayProvider {
             )
             .with_hint("wait until it runs; with `public_address = \"none\"` it never has one"));
         };
-        if pool.backend.pool.iter().any(|known| addresses.contains(known)) {
+        if pool
+            .backend
+            .pool
+            .iter()
+            .any(|known| addresses.contains(known))
+        {
             return Ok(());
         }
         let new = [address.clone()];
@@ -153,7 +163,11 @@ impl Balancers for ScalewayProvider {
 
 /// The public addresses of an instance, IPv4 before IPv6.
 fn addresses(server: &Server) -> Vec<String> {
-    let mut all: Vec<String> = server.public_ips.iter().map(|ip| ip.address.clone()).collect();
+    let mut all: Vec<String> = server
+        .public_ips
+        .iter()
+        .map(|ip| ip.address.clone())
+        .collect();
     all.sort_by_key(|address| address.contains(':'));
     all
 }
@@ -164,13 +178,15 @@ fn health(stats: &[BackendStats], backend: &str, address: &str) -> MemberHealth 
     let of_address = stats
         .iter()
         .filter(|stats| stats.backend_id == backend && stats.ip == address)
-        .map(|stats| match (&*stats.server_state, &*stats.last_health_check_status) {
-            ("stopping", _) => MemberHealth::Draining,
-            ("stopped", _) | (_, "failed") => MemberHealth::Unhealthy,
-            (_, "passed" | "condpass") => MemberHealth::Healthy,
-            (_, "unknown" | "neutral") => MemberHealth::Initial,
-            (_, other) => MemberHealth::Unknown(other.to_owned()),
-        });
+        .map(
+            |stats| match (&*stats.server_state, &*stats.last_health_check_status) {
+                ("stopping", _) => MemberHealth::Draining,
+                ("stopped", _) | (_, "failed") => MemberHealth::Unhealthy,
+                (_, "passed" | "condpass") => MemberHealth::Healthy,
+                (_, "unknown" | "neutral") => MemberHealth::Initial,
+                (_, other) => MemberHealth::Unknown(other.to_owned()),
+            },
+        );
     of_address
         .max_by_key(|health| match health {
             MemberHealth::Healthy => 0,

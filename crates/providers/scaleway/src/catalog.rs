@@ -58,9 +58,7 @@ fn instance_type(from: &ServerType) -> InstanceType {
         architecture: from.arch.clone(),
         gpus,
         gpu_model: (gpus > 0).then_some(model),
-        gpu_memory_mib: info
-            .map(|info| info.memory / MIB)
-            .filter(|mib| *mib > 0),
+        gpu_memory_mib: info.map(|info| info.memory / MIB).filter(|mib| *mib > 0),
     }
 }
 
@@ -101,12 +99,14 @@ fn availability(word: Option<&str>) -> Availability {
 /// <https://www.scaleway.com/en/pricing/virtual-instances/>
 fn price(one: &ServerType) -> Result<HourlyPrice> {
     // Six decimals are what we count in, and more than the vendor gives.
-    format!("€{:.6}", one.hourly_price).parse().map_err(|error: Error| {
-        Error::new(
-            Kind::Unexpected,
-            format!("the price of `{}` cannot be read", one.name),
-        )
-        .with_effect(fleetwright_core::Effect::None)
-        .with_source(error)
-    })
+    format!("€{:.6}", one.hourly_price)
+        .parse()
+        .map_err(|error: Error| {
+            Error::new(
+                Kind::Unexpected,
+                format!("the price of `{}` cannot be read", one.name),
+            )
+            .with_effect(fleetwright_core::Effect::None)
+            .with_source(error)
+        })
 }

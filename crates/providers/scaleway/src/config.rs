@@ -1,10 +1,15 @@
 //! What `[providers.<name>] kind = "scaleway"` may say.
 
-use fleetwright_core::{Error, Kind, Result, SecretRef, Span};
+use std::sync::Arc;
+
+use fleetwright_core::{
+    AccountConfig, AccountContext, Error, Kind, Provider, Result, SecretRef, Span,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-use crate::zone;
+use crate::{ScalewayOptions, ScalewayProvider, zone};
 
 /// One Scaleway project, in one or more regions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -19,7 +24,7 @@ pub struct ScalewayConfig {
     pub project_id: String,
     /// Where the secret key of an API key is to be had: `env:NAME`, `file:path` or `command:...`.
     /// <https://www.scaleway.com/en/docs/iam/how-to/create-api-keys/>
-    pub secret_key: SecretRef,
+    pub token: SecretRef,
     /// Address to send every call to, for tests and gateways.
     pub endpoint: String,
     /// Whether nodes can be logged in to over SSH from here. If not, a node is ready as soon as
@@ -53,7 +58,7 @@ impl Default for ScalewayConfig {
             regions: Vec::new(),
             zones: Vec::new(),
             project_id: String::new(),
-            secret_key: SecretRef::Env("SCW_SECRET_KEY".to_owned()),
+            token: SecretRef::Env("SCW_SECRET_KEY".to_owned()),
             endpoint: "https://api.scaleway.com".to_owned(),
             ssh: true,
             ssh_user: "root".to_owned(),
@@ -64,12 +69,8 @@ impl Default for ScalewayConfig {
     }
 }
 
-impl ScalewayConfig {
-    /// Checks what the types cannot say.
-    ///
-    /// # Errors
-    /// `Config`, beginning with the key in backticks.
-    pub fn check(&self) -> Result<()> {
+impl AccountConfig for ScalewayConfig {
+    fn check(&self) -> Result<()> {
         let wrong = |message: String, hint: &str| {
             Err(Error::new(Kind::Config, message).with_hint(hint.to_owned()))
         };
@@ -93,7 +94,10 @@ impl ScalewayConfig {
                 );
             }
             if self.regions[..at].contains(region) {
-                return wrong(format!("`regions` names `{region}` twice"), "once is enough");
+                return wrong(
+                    format!("`regions` names `{region}` twice"),
+                    "once is enough",
+                );
             }
         }
         for (at, name) in self.zones.iter().enumerate() {
@@ -139,6 +143,20 @@ impl ScalewayConfig {
         Ok(())
     }
 
+    fn check_options(&self, options: &Map<String, Value>) -> Result<()> {
+        ScalewayOptions::read(options).map(drop)
+    }
+
+    fn build(&self, name: &str, context: &AccountContext) -> Result<Arc<dyn Provider>> {
+        Ok(Arc::new(ScalewayProvider::new(
+            name,
+            self.clone(),
+            context,
+        )?))
+    }
+}
+
+impl ScalewayConfig {
     /// The zones of a region that are used, in order.
     pub(crate) fn zones_of(&self, region: &str) -> Vec<String> {
         let is_here = |name: &&str| zone::region_of(name) == Some(region);

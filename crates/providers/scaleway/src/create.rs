@@ -66,7 +66,11 @@ impl ScalewayProvider {
                 Err(error) if error.kind() == Kind::Invalid && spec.zone.is_none() => {
                     let is_last = zone == *self.zones_of(&spec.region)?.last().unwrap_or(&zone);
                     if is_last && places.is_empty() {
-                        return Err(if before.is_empty() { error } else { unsure(error) });
+                        return Err(if before.is_empty() {
+                            error
+                        } else {
+                            unsure(error)
+                        });
                     }
                 }
                 Err(error) if before.is_empty() => return Err(error),
@@ -115,11 +119,10 @@ impl ScalewayProvider {
             None => known,
             Some(zone) if known.contains(zone) => vec![zone.clone()],
             Some(zone) => {
-                return Err(invalid(format!(
-                    "region `{}` has no zone `{zone}`",
-                    spec.region
-                ))
-                .with_hint(format!("its zones: {}", known.join(", "))));
+                return Err(
+                    invalid(format!("region `{}` has no zone `{zone}`", spec.region))
+                        .with_hint(format!("its zones: {}", known.join(", "))),
+                );
             }
         };
         Ok((options, zones))
@@ -128,7 +131,9 @@ impl ScalewayProvider {
     /// Checks that what carries the token is what the request asks for.
     fn same(&self, request: &CreateRequest, found: Vec<Server>) -> Result<Vec<Server>> {
         let spec = &request.spec;
-        let names: Vec<String> = (0..request.count).map(|n| request.machine_name(n)).collect();
+        let names: Vec<String> = (0..request.count)
+            .map(|n| request.machine_name(n))
+            .collect();
         for server in &found {
             let zone_fits = spec.zone.as_ref().is_none_or(|zone| *zone == server.zone);
             let fits = server.commercial_type == spec.instance_type
@@ -242,8 +247,8 @@ impl ScalewayProvider {
                 Err(error) => return Err(as_invalid(error)),
             }
         }
-        let refusal = refusal
-            .unwrap_or_else(|| Error::new(Kind::Invalid, "the region has no zone to try"));
+        let refusal =
+            refusal.unwrap_or_else(|| Error::new(Kind::Invalid, "the region has no zone to try"));
         Err(if order.places.len() > 1 {
             refusal.with_scope(Scope::Region)
         } else {

@@ -28,7 +28,9 @@ impl Dns for ScalewayProvider {
         let mut sets = BTreeMap::new();
         for record in records {
             // Kinds that we do not write are none of ours.
-            let Some(kind) = kind(&record.kind) else { continue };
+            let Some(kind) = kind(&record.kind) else {
+                continue;
+            };
             let name = if record.name.is_empty() {
                 zone.to_owned()
             } else {
@@ -110,7 +112,9 @@ fn below<'a>(zone: &str, name: &'a str) -> Result<&'a str> {
     if name == zone {
         return Ok("");
     }
-    let below = name.strip_suffix(zone).and_then(|rest| rest.strip_suffix('.'));
+    let below = name
+        .strip_suffix(zone)
+        .and_then(|rest| rest.strip_suffix('.'));
     below.ok_or_else(|| {
         Error::new(
             Kind::Invalid,
@@ -130,8 +134,15 @@ fn word(kind: RecordKind) -> &'static str {
 }
 
 fn kind(word: &str) -> Option<RecordKind> {
-    let known = [RecordKind::A, RecordKind::Aaaa, RecordKind::Cname, RecordKind::Txt];
-    known.into_iter().find(|kind| kind.to_string().eq_ignore_ascii_case(word))
+    let known = [
+        RecordKind::A,
+        RecordKind::Aaaa,
+        RecordKind::Cname,
+        RecordKind::Txt,
+    ];
+    known
+        .into_iter()
+        .find(|kind| kind.to_string().eq_ignore_ascii_case(word))
 }
 
 /// Aliases end with a dot, or they would be names below the zone; texts stand in quotes.
@@ -209,7 +220,10 @@ mod tests {
         assert_eq!(below("example.com", "www.example.com").unwrap(), "www");
         assert_eq!(below("example.com", "example.com").unwrap(), "");
         for other in ["www.example.org", "wwwexample.com", "www"] {
-            assert_eq!(below("example.com", other).unwrap_err().kind(), Kind::Invalid);
+            assert_eq!(
+                below("example.com", other).unwrap_err().kind(),
+                Kind::Invalid
+            );
         }
     }
 }

@@ -53,7 +53,7 @@ pub(crate) fn classify(refusal: &Refusal<'_>) -> Error {
     match (refusal.status(), &*body.kind) {
         // "denied authentication: api_key does not exist"
         (401, _) => error(Kind::Auth).with_hint(
-            "look at `secret_key`: it must be the secret key of an API key that has not expired",
+            "look at `token`: it must be the secret key of an API key that has not expired",
         ),
         // "resource account_token with ID SCW... expired since 2017-01-15"
         (410, "expired") if body.resource.as_deref() == Some("account_token") => {

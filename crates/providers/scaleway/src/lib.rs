@@ -17,14 +17,14 @@ mod create;
 mod delete;
 mod dns;
 mod error;
+#[cfg(feature = "testing")]
+pub mod fake;
 mod image;
 mod list;
 mod node;
 mod options;
 mod provider;
 mod tags;
-#[cfg(feature = "testing")]
-pub mod testing;
 mod wire;
 mod zone;
 

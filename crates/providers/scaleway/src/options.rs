@@ -7,7 +7,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::ScalewayConfig;
 use crate::wire::NewVolume;
 
 /// The images of a pool that names none, in this order: Ubuntu 24.04, and for types that it does
@@ -90,14 +89,23 @@ impl ScalewayOptions {
     fn check(&self) -> Result<()> {
         let wrong = |message: String| Err(Error::new(Kind::Invalid, message));
         if self.image.as_ref().is_some_and(String::is_empty) {
-            return wrong(format!("`image` must not be empty; usually `{}`", IMAGES[0]));
+            return wrong(format!(
+                "`image` must not be empty; usually `{}`",
+                IMAGES[0]
+            ));
         }
         if self.volume_gb == Some(0) {
             return wrong("`volume_gb` must be at least 1".to_owned());
         }
         let group = self.security_group.iter().map(|id| ("security_group", id));
-        let placement = self.placement_group.iter().map(|id| ("placement_group", id));
-        let networks = self.private_networks.iter().map(|id| ("private_networks", id));
+        let placement = self
+            .placement_group
+            .iter()
+            .map(|id| ("placement_group", id));
+        let networks = self
+            .private_networks
+            .iter()
+            .map(|id| ("private_networks", id));
         for (key, id) in group.chain(placement).chain(networks) {
             if uuid::Uuid::try_parse(id).is_err() {
                 return wrong(format!(
@@ -145,16 +153,6 @@ impl ScalewayOptions {
     }
 }
 
-impl ScalewayConfig {
-    /// Checks the `options` of a pool that may be made here.
-    ///
-    /// # Errors
-    /// `Invalid`, beginning with the key in backticks where one can be named.
-    pub fn check_options(&self, options: &Map<String, Value>) -> Result<()> {
-        ScalewayOptions::read(options).map(|_| ())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -178,8 +176,14 @@ mod tests {
             (json!({ "placement_group": "web" }), "`placement_group`"),
             (json!({ "private_networks": ["lan"] }), "`private_networks`"),
             (json!({ "private_networks": many }), "`private_networks`"),
-            (json!({ "color": "red" }), "`options`: unknown field `color`"),
-            (json!({ "volume": "tape" }), "`options`: unknown variant `tape`"),
+            (
+                json!({ "color": "red" }),
+                "`options`: unknown field `color`",
+            ),
+            (
+                json!({ "volume": "tape" }),
+                "`options`: unknown variant `tape`",
+            ),
         ] {
             let error = read(&options).unwrap_err();
             assert_eq!(error.kind(), Kind::Invalid, "{error}");

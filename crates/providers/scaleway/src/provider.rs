@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use fleetwright_core::{
-    Balancers, Catalog, Checked, Clock, CreateRequest, Created, Deletion, Dns, Error, Groups,
-    Idempotency, Interruptions, Kind, ListRequest, Listing, Node, NodeId, Provider, ProviderInfo,
-    Quotas, Requests, Result, SecretSource,
+    AccountConfig as _, AccountContext, Balancers, Catalog, Checked, Clock, CreateRequest, Created,
+    Deletion, Dns, Error, Groups, Idempotency, Interruptions, Kind, ListRequest, Listing, Node,
+    NodeId, Provider, ProviderInfo, Quotas, Requests, Result,
 };
 
 use crate::api::Api;
@@ -40,12 +40,7 @@ impl ScalewayProvider {
     ///
     /// # Errors
     /// `Config`, beginning with the key that is wrong.
-    pub fn new(
-        name: &str,
-        config: ScalewayConfig,
-        clock: Arc<dyn Clock>,
-        secrets: Arc<dyn SecretSource>,
-    ) -> Result<Self> {
+    pub fn new(name: &str, config: ScalewayConfig, context: &AccountContext) -> Result<Self> {
         config.check()?;
         let info = ProviderInfo {
             name: name.to_owned(),
@@ -63,8 +58,8 @@ impl ScalewayProvider {
         };
         Ok(Self {
             inner: Arc::new(Inner {
-                api: Api::new(&config, Arc::clone(&clock), secrets)?,
-                clock,
+                api: Api::new(&config, context)?,
+                clock: Arc::clone(&context.clock),
                 config,
                 info,
             }),

@@ -30,11 +30,10 @@ pub(crate) fn tags(labels: &Labels, login_keys: &[String]) -> Result<Vec<String>
     for login_key in login_keys {
         let mut words = login_key.split_whitespace();
         let (Some(algorithm), Some(key)) = (words.next(), words.next()) else {
-            return Err(Error::new(
-                Kind::Invalid,
-                format!("`{login_key}` is not a public key"),
-            )
-            .with_hint("a public key reads `ssh-ed25519 AAAA...`"));
+            return Err(
+                Error::new(Kind::Invalid, format!("`{login_key}` is not a public key"))
+                    .with_hint("a public key reads `ssh-ed25519 AAAA...`"),
+            );
         };
         // The comment is left out: it may hold anything.
         tags.push(format!("{LOGIN_KEY}={algorithm}_{key}"));

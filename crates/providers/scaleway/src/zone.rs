@@ -116,7 +116,11 @@ mod tests {
             "fr-par-1/..".to_owned(),
         ] {
             let node = NodeId::new("scw", "fr-par", &odd).unwrap();
-            assert_eq!(ServerId::of(&node).unwrap_err().kind(), Kind::Invalid, "{odd}");
+            assert_eq!(
+                ServerId::of(&node).unwrap_err().kind(),
+                Kind::Invalid,
+                "{odd}"
+            );
         }
     }
 }

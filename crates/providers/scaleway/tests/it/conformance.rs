@@ -11,13 +11,13 @@ use fleetwright_core::{
 };
 use fleetwright_rest::testing::{Fault as WireFault, Reply, Trouble};
 use fleetwright_scaleway::ScalewayProvider;
-use fleetwright_scaleway::testing::{Fake, FakeConfig, Machine};
+use fleetwright_scaleway::fake::{FakeConfig, Machine, ScalewayFake};
 use serde_json::{Value, json};
 
 use crate::support::{self, REGION, ZONE};
 
 struct Conformance {
-    fake: Fake,
+    fake: ScalewayFake,
     provider: ScalewayProvider,
     spec: NodeSpec,
 }
@@ -60,26 +60,26 @@ impl Drop for Conformance {
     }
 }
 
-fn reply(status: u16, kind: &str) -> Option<Trouble> {
+fn reply(status: u16, kind: &str) -> Trouble {
     let body = json!({ "type": kind, "message": format!("the test asked for {kind}") });
-    Some(Trouble::Refuse(Reply::json(status, &body)))
+    Trouble::Refuse(Reply::json(status, &body))
 }
 
 /// An answer that the provider's table translates to this kind.
 fn before(kind: Kind) -> Option<Trouble> {
-    match kind {
+    Some(match kind {
         Kind::Auth => reply(401, "denied_authentication"),
         Kind::Permission => reply(403, "permissions_denied"),
-        Kind::RateLimited => Some(Trouble::too_many(Some(0))),
-        Kind::Unavailable => Some(Trouble::ResetBefore),
-        Kind::Timeout => Some(Trouble::gateway(504)),
-        Kind::Unexpected => Some(Trouble::Refuse(Reply::text(200, "text/html", "<html>"))),
+        Kind::RateLimited => Trouble::too_many(Some(0)),
+        Kind::Unavailable => Trouble::ResetBefore,
+        Kind::Timeout => Trouble::gateway(504),
+        Kind::Unexpected => Trouble::Refuse(Reply::text(200, "text/html", "<html>")),
         Kind::Invalid => reply(400, "invalid_arguments"),
         Kind::Conflict => reply(409, "already_exists"),
         Kind::Quota => reply(403, "quotas_exceeded"),
         Kind::Capacity => reply(412, "out_of_stock"),
-        _ => None,
-    }
+        _ => return None,
+    })
 }
 
 fn after(kind: Kind) -> Option<Trouble> {
@@ -141,11 +141,16 @@ impl Subject for Conformance {
     }
 
     async fn inject(&self, fault: &Fault) -> bool {
-        let zones = fault.region.as_ref().map_or("*".to_owned(), |region| format!("{region}-1"));
+        let zones = fault
+            .region
+            .as_ref()
+            .map_or("*".to_owned(), |region| format!("{region}-1"));
         let servers = SERVERS.replace('*', &zones);
         let (method, path) = match fault.operation {
             Operation::Check | Operation::List => ("GET", servers),
-            Operation::Create if fault.point == Point::Midway => ("POST", format!("{servers}/*/action")),
+            Operation::Create if fault.point == Point::Midway => {
+                ("POST", format!("{servers}/*/action"))
+            }
             Operation::Create => ("POST", servers),
             Operation::Get => ("GET", format!("{servers}/*")),
             Operation::Delete => ("POST", format!("{servers}/*/action")),
@@ -164,11 +169,11 @@ impl Subject for Conformance {
                 return true;
             }
         };
+        let is_listing = fault.operation == Operation::List;
         let trouble = match fault.point {
             Point::Before => before(fault.kind),
-            Point::After => after(fault.kind),
-            Point::Midway if fault.operation == Operation::List => before(fault.kind),
-            Point::Midway => after(fault.kind),
+            Point::Midway if is_listing => before(fault.kind),
+            Point::Midway | Point::After => after(fault.kind),
         };
         let Some(trouble) = trouble else { return false };
         self.fake.server().clear_faults();

@@ -1,15 +1,14 @@
 //! A provider on a fake of its own.
-#![allow(dead_code)]
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use fleetwright_core::{
-    ClaimId, Clock, CreateRequest, Error, Kind, Labels, Market, NodeSpec, Result, Secret,
-    SecretRef, SecretSource, Span, Token, fingerprint, keys,
+    AccountContext, ClaimId, Clock, CreateRequest, Error, Kind, Labels, Market, NodeSpec, Result,
+    Secret, SecretRef, SecretSource, Span, Token, fingerprint, keys,
 };
-use fleetwright_scaleway::testing::{Fake, FakeConfig};
+use fleetwright_scaleway::fake::{FakeConfig, ScalewayFake};
 use fleetwright_scaleway::{ScalewayConfig, ScalewayProvider};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -62,16 +61,26 @@ impl SecretSource for Keys {
 }
 
 /// A fake that is late.
-pub(crate) fn fake() -> Fake {
-    Fake::start(FakeConfig {
+pub(crate) fn fake() -> ScalewayFake {
+    ScalewayFake::start(FakeConfig {
         listing_lag: LAG,
         page: 5,
         ..FakeConfig::default()
     })
 }
 
+/// A fake with times that a test can rely on, however busy the machine is.
+pub(crate) fn slow_fake(change: impl FnOnce(&mut FakeConfig)) -> ScalewayFake {
+    let mut config = FakeConfig {
+        page: 5,
+        ..FakeConfig::default()
+    };
+    change(&mut config);
+    ScalewayFake::start(config)
+}
+
 /// The configuration of a provider on a fake.
-pub(crate) fn config(fake: &Fake) -> ScalewayConfig {
+pub(crate) fn config(fake: &ScalewayFake) -> ScalewayConfig {
     ScalewayConfig {
         regions: vec![REGION.to_owned(), "nl-ams".to_owned()],
         project_id: FakeConfig::default().project,
@@ -83,7 +92,7 @@ pub(crate) fn config(fake: &Fake) -> ScalewayConfig {
 }
 
 /// A provider with the key that may do everything.
-pub(crate) fn provider(fake: &Fake) -> ScalewayProvider {
+pub(crate) fn provider(fake: &ScalewayFake) -> ScalewayProvider {
     with_config(config(fake))
 }
 
@@ -94,7 +103,11 @@ pub(crate) fn with_config(config: ScalewayConfig) -> ScalewayProvider {
         ("READ_ONLY", Secret::new(known.read_only_key)),
         ("WRONG", Secret::new("11111111-2222-3333-4444-555555555555")),
     ]);
-    ScalewayProvider::new("scw", config, Arc::new(RealClock), Arc::new(keys)).unwrap()
+    let context = AccountContext {
+        clock: Arc::new(RealClock),
+        secrets: Arc::new(keys),
+    };
+    ScalewayProvider::new("scw", config, &context).unwrap()
 }
 
 /// A wish for the cheapest machine.

@@ -110,7 +110,11 @@ pub(super) fn types(state: &State, request: &Request, zone: &str, rest: &[&str])
 }
 
 fn describe(product: &Product) -> Value {
-    let local = if product.is_local { 800_000_000_000_u64 } else { 0 };
+    let local = if product.is_local {
+        800_000_000_000_u64
+    } else {
+        0
+    };
     let gpu_info = product.gpu.map(|(_, name, memory)| {
         json!({ "gpu_manufacturer": "NVIDIA", "gpu_name": name, "gpu_memory": memory << 30 })
     });
@@ -169,7 +173,11 @@ pub(super) fn image_id(zone: &str, label: &str, kind: &str) -> String {
 
 fn arch_id(zone: &str, label: &str, kind: &str, arch: &str) -> String {
     // The usual architecture has the usual id.
-    let label = if arch == "x86_64" { label.to_owned() } else { format!("{label} {arch}") };
+    let label = if arch == "x86_64" {
+        label.to_owned()
+    } else {
+        format!("{label} {arch}")
+    };
     image_id(zone, &label, kind)
 }
 
@@ -190,7 +198,9 @@ pub(super) fn images(state: &State, request: &Request) -> Answer {
     let wanted = request.query("type").unwrap_or("unknown_type");
     let all = IMAGES
         .iter()
-        .filter(|(known, kind, ..)| *known == label && (wanted == "unknown_type" || wanted == *kind))
+        .filter(|(known, kind, ..)| {
+            *known == label && (wanted == "unknown_type" || wanted == *kind)
+        })
         .map(|(label, kind, arch, for_gpus)| {
             let types: Vec<&str> = sold_in(zone)
                 .filter(|product| product.arch == *arch && product.gpu.is_some() == *for_gpus)

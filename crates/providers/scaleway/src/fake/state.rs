@@ -191,7 +191,12 @@ impl State {
         if is_v6 {
             format!("2001:db8::{serial:x}")
         } else {
-            format!("51.{}.{}.{}", serial >> 16 & 0xFF, serial >> 8 & 0xFF, serial & 0xFF)
+            format!(
+                "51.{}.{}.{}",
+                serial >> 16 & 0xFF,
+                serial >> 8 & 0xFF,
+                serial & 0xFF
+            )
         }
     }
 
@@ -239,7 +244,11 @@ impl State {
                     .user_data
                     .get("cloud-init")
                     .map(|bytes| String::from_utf8_lossy(bytes).into_owned()),
-                networks: server.nics.iter().map(|(_, network)| network.clone()).collect(),
+                networks: server
+                    .nics
+                    .iter()
+                    .map(|(_, network)| network.clone())
+                    .collect(),
                 volumes: volumes(&server.id),
                 security_group: server.security_group.clone(),
                 placement_group: server.placement_group.clone(),
@@ -253,8 +262,14 @@ impl State {
     }
 
     pub(super) fn left_behind(&self) -> Vec<String> {
-        let volumes = self.volumes.iter().filter(|(_, volume)| volume.server.is_none());
-        let addresses = self.addresses.values().filter(|address| address.server.is_none());
+        let volumes = self
+            .volumes
+            .iter()
+            .filter(|(_, volume)| volume.server.is_none());
+        let addresses = self
+            .addresses
+            .values()
+            .filter(|address| address.server.is_none());
         volumes
             .map(|(id, volume)| format!("{} {id}", volume.kind))
             .chain(addresses.map(|address| format!("ip {}", address.id)))

@@ -108,11 +108,16 @@ fn change(state: &mut State, request: &Request, at: usize) -> Answer {
         let before = records.len();
         records.retain(|record| {
             let same = fields["name"] == record.name
-                && fields["type"].as_str().is_some_and(|kind| kind.eq_ignore_ascii_case(&record.kind));
+                && fields["type"]
+                    .as_str()
+                    .is_some_and(|kind| kind.eq_ignore_ascii_case(&record.kind));
             !same
         });
         if set.is_null() && records.len() == before {
-            return Err(not_found("domain_record", fields["name"].as_str().unwrap_or("")));
+            return Err(not_found(
+                "domain_record",
+                fields["name"].as_str().unwrap_or(""),
+            ));
         }
         for record in set["records"].as_array().into_iter().flatten() {
             let ttl = record["ttl"].as_u64().unwrap_or(0);
@@ -122,7 +127,11 @@ fn change(state: &mut State, request: &Request, at: usize) -> Answer {
             let text = |name: &str| record[name].as_str().unwrap_or("").to_owned();
             let kind = text("type").to_uppercase();
             if kind == "CNAME" && !text("data").ends_with('.') {
-                return Err(invalid("data", "format", "a name that ends with a dot is wanted"));
+                return Err(invalid(
+                    "data",
+                    "format",
+                    "a name that ends with a dot is wanted",
+                ));
             }
             records.push(Record {
                 id: state.fresh_id(),
@@ -137,5 +146,8 @@ fn change(state: &mut State, request: &Request, at: usize) -> Answer {
     let reply: Vec<Value> = records.iter().map(describe).collect();
     state.zones[at].records = records;
     let all = body["return_all_records"] == true;
-    Ok(Reply::json(200, &json!({ "records": if all { reply } else { Vec::new() } })))
+    Ok(Reply::json(
+        200,
+        &json!({ "records": if all { reply } else { Vec::new() } }),
+    ))
 }

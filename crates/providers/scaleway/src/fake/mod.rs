@@ -8,9 +8,9 @@
 //! Python package and from recorded sessions by `contract/generate.py`.
 //!
 //! ```
-//! use fleetwright_scaleway::testing::{Fake, FakeConfig};
+//! use fleetwright_scaleway::fake::{FakeConfig, ScalewayFake};
 //!
-//! let fake = Fake::start(FakeConfig::default());
+//! let fake = ScalewayFake::start(FakeConfig::default());
 //! assert!(fake.machines().is_empty());
 //! fake.server().assert_no_violations();
 //! ```
@@ -81,7 +81,7 @@ impl Default for FakeConfig {
 }
 
 /// A running fake.
-pub struct Fake {
+pub struct ScalewayFake {
     server: Server,
     cloud: Arc<Cloud>,
 }
@@ -134,9 +134,9 @@ impl Cloud {
     }
 }
 
-// === impl Fake ===
+// === impl ScalewayFake ===
 
-impl Fake {
+impl ScalewayFake {
     /// Starts one on a free port.
     ///
     /// # Panics
@@ -244,7 +244,7 @@ impl Fake {
     }
 }
 
-impl fmt::Debug for Fake {
+impl fmt::Debug for ScalewayFake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Fake")
             .field("server", &self.server)

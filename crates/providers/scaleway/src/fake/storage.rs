@@ -18,7 +18,10 @@ pub(super) fn attached(state: &State, id: &str, volume: &Volume) -> Value {
 
 fn describe_local(state: &State, id: &str, volume: &Volume) -> Value {
     let owner = &state.config.project;
-    let server = volume.server.as_ref().map(|id| json!({ "id": id, "name": "server" }));
+    let server = volume
+        .server
+        .as_ref()
+        .map(|id| json!({ "id": id, "name": "server" }));
     json!({
         "id": id,
         "name": "root",
@@ -102,13 +105,7 @@ pub(super) fn block(state: &mut State, request: &Request, zone: &str, path: &[&s
     answer(state, request, zone, path, Side::Block)
 }
 
-fn answer(
-    state: &mut State,
-    request: &Request,
-    zone: &str,
-    path: &[&str],
-    side: Side,
-) -> Answer {
+fn answer(state: &mut State, request: &Request, zone: &str, path: &[&str], side: Side) -> Answer {
     let id = match path {
         ["volumes"] if request.method() == "GET" => return Ok(list(state, request, zone, side)),
         ["volumes", id] => *id,
@@ -132,7 +129,10 @@ fn answer(
         }
         _ => {}
     }
-    let described = state.volumes.get(id).map(|volume| side.describe(state, id, volume));
+    let described = state
+        .volumes
+        .get(id)
+        .map(|volume| side.describe(state, id, volume));
     Ok(match side {
         Side::Local => Reply::json(200, &json!({ "volume": described })),
         Side::Block => Reply::json(200, &described),

@@ -27,7 +27,10 @@ pub(super) fn of_server(address: &Address, is_dynamic: bool) -> Value {
 
 fn describe(state: &State, address: &Address) -> Value {
     let owner = &state.config.project;
-    let server = address.server.as_ref().map(|id| json!({ "id": id, "name": "server" }));
+    let server = address
+        .server
+        .as_ref()
+        .map(|id| json!({ "id": id, "name": "server" }));
     let is_v6 = address.text.contains(':');
     json!({
         "id": address.id,
@@ -45,15 +48,13 @@ fn describe(state: &State, address: &Address) -> Value {
     })
 }
 
-pub(super) fn addresses(
-    state: &mut State,
-    request: &Request,
-    zone: &str,
-    path: &[&str],
-) -> Answer {
+pub(super) fn addresses(state: &mut State, request: &Request, zone: &str, path: &[&str]) -> Answer {
     match (request.method(), path) {
         ("GET", ["ips"]) => {
-            let all = state.addresses.values().filter(|address| address.zone == zone);
+            let all = state
+                .addresses
+                .values()
+                .filter(|address| address.zone == zone);
             let all = all.map(|address| describe(state, address)).collect();
             Ok(page(state, request, "ips", all))
         }
@@ -84,7 +85,9 @@ fn reserve(state: &mut State, request: &Request, zone: &str) -> Answer {
         id: state.fresh_id(),
         zone: zone.to_owned(),
         text: state.fresh_address(body["type"] == "routed_ipv6"),
-        tags: tags.filter_map(|tag| Some(tag.as_str()?.to_owned())).collect(),
+        tags: tags
+            .filter_map(|tag| Some(tag.as_str()?.to_owned()))
+            .collect(),
         server: server.map(str::to_owned),
     };
     let reply = Reply::json(201, &json!({ "ip": describe(state, &address) }));
@@ -128,5 +131,8 @@ pub(super) fn join(state: &mut State, request: &Request, age: u64) -> Answer {
         ));
     }
     server.nics.push((id.clone(), network.clone()));
-    Ok(Reply::json(201, &json!({ "private_nic": nic(server, &id, &network) })))
+    Ok(Reply::json(
+        201,
+        &json!({ "private_nic": nic(server, &id, &network) }),
+    ))
 }

@@ -48,14 +48,21 @@ pub(super) fn answer(state: &mut State, request: &Request, zone: &str, path: &[&
     let find = |state: &State, id: &str, is_backend: bool| {
         let mut all = state.balancers.iter();
         all.position(|balancer| {
-            let own = if is_backend { &balancer.backend } else { &balancer.id };
+            let own = if is_backend {
+                &balancer.backend
+            } else {
+                &balancer.id
+            };
             own == id && balancer.zone == zone
         })
         .ok_or_else(|| not_found(if is_backend { "backend" } else { "lb" }, id))
     };
     match (request.method(), path) {
         ("GET", ["lbs"]) => {
-            let here = state.balancers.iter().filter(|balancer| balancer.zone == zone);
+            let here = state
+                .balancers
+                .iter()
+                .filter(|balancer| balancer.zone == zone);
             let all = here.map(|balancer| describe(state, balancer)).collect();
             Ok(counted(state, request, "lbs", all))
         }

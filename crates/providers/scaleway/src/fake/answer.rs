@@ -52,7 +52,11 @@ fn authorize(state: &State, request: &Request) -> Result<(), Reply> {
         return Ok(());
     }
     if key != state.config.read_only_key {
-        let reason = if key.is_empty() { "invalid_argument" } else { "not_found" };
+        let reason = if key.is_empty() {
+            "invalid_argument"
+        } else {
+            "not_found"
+        };
         return Err(Reply::json(
             401,
             &json!({ "type": "denied_authentication", "method": "api_key", "reason": reason }),
@@ -81,7 +85,10 @@ pub(super) fn page(state: &State, request: &Request, field: &str, all: Vec<Value
 
 /// The same for items by name.
 pub(super) fn page_by_name(state: &State, request: &Request, all: Map<String, Value>) -> Reply {
-    let all = all.into_iter().map(|(name, item)| json!([name, item])).collect();
+    let all = all
+        .into_iter()
+        .map(|(name, item)| json!([name, item]))
+        .collect();
     let (total, items) = slice(state, request, "per_page", all);
     let items: Map<String, Value> = items
         .into_iter()
@@ -100,7 +107,11 @@ fn slice(state: &State, request: &Request, size: &str, all: Vec<Value>) -> (usiz
     let size = request.number(size, 50).clamp(1, state.config.page);
     let number = request.number("page", 1).max(1);
     let total = all.len();
-    let items = all.into_iter().skip((number - 1) * size).take(size).collect();
+    let items = all
+        .into_iter()
+        .skip((number - 1) * size)
+        .take(size)
+        .collect();
     (total, items)
 }
 

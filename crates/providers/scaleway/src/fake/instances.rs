@@ -73,7 +73,10 @@ fn list(state: &State, request: &Request, zone: &str) -> Reply {
 }
 
 fn one(state: &State, age: u64, status: u16) -> Reply {
-    let server = state.servers.get(&age).map(|server| describe(state, server));
+    let server = state
+        .servers
+        .get(&age)
+        .map(|server| describe(state, server));
     Reply::json(status, &json!({ "server": server }))
 }
 
@@ -85,7 +88,12 @@ pub(super) fn describe(state: &State, server: &Server) -> Value {
         .iter()
         .filter(|(_, volume)| mine(volume))
         .enumerate()
-        .map(|(slot, (id, volume))| (slot.to_string(), super::storage::attached(state, id, volume)))
+        .map(|(slot, (id, volume))| {
+            (
+                slot.to_string(),
+                super::storage::attached(state, id, volume),
+            )
+        })
         .collect();
     let ips: Vec<Value> = state
         .addresses_of(server)
@@ -98,9 +106,7 @@ pub(super) fn describe(state: &State, server: &Server) -> Value {
         Power::Standby => &["poweron", "poweroff", "terminate"],
         Power::Starting(_) | Power::Terminating(_) => &[],
     };
-    let group = |id: &Option<String>, name: &str| {
-        json!({ "id": id.as_deref().unwrap_or("5881315f-2400-43a0-ac75-08adf6cb8c12"), "name": name })
-    };
+    let group = |id: &Option<String>, name: &str| json!({ "id": id.as_deref().unwrap_or("5881315f-2400-43a0-ac75-08adf6cb8c12"), "name": name });
     let placement = server.placement_group.as_ref().map(|id| {
         json!({
             "id": id, "name": "placement", "organization": owner, "project": owner, "tags": [],
@@ -161,7 +167,10 @@ fn create(state: &mut State, request: &Request, zone: &str) -> Answer {
     };
     let (kind, image) = (required("commercial_type")?, required("image")?);
     if text("project").as_ref() != Some(&state.config.project) {
-        return Err(not_found("account_project", &text("project").unwrap_or_default()));
+        return Err(not_found(
+            "account_project",
+            &text("project").unwrap_or_default(),
+        ));
     }
     let product = products::find(zone, &kind).ok_or_else(|| {
         let help = format!("`{kind}` is none of {}", products::names(zone));
@@ -173,7 +182,10 @@ fn create(state: &mut State, request: &Request, zone: &str) -> Answer {
         let help = format!("`{kind}` is {}, the image {arch}", product.arch);
         return Err(invalid("image", "constraint", &help));
     }
-    for (key, wanted) in [("security_group", "security"), ("placement_group", "placement")] {
+    for (key, wanted) in [
+        ("security_group", "security"),
+        ("placement_group", "placement"),
+    ] {
         let Some(id) = text(key) else { continue };
         let group = state.groups.get(&id);
         if !group.is_some_and(|(at, kind)| at == zone && *kind == wanted) {
@@ -212,7 +224,9 @@ fn create(state: &mut State, request: &Request, zone: &str) -> Answer {
         name: text("name").unwrap_or_else(|| "srv".to_owned()),
         instance_type: product.name,
         image,
-        tags: tags.filter_map(|tag| Some(tag.as_str()?.to_owned())).collect(),
+        tags: tags
+            .filter_map(|tag| Some(tag.as_str()?.to_owned()))
+            .collect(),
         power: Power::Stopped,
         is_protected: body["protected"] == true,
         wants_dynamic: body["dynamic_ip_required"] != false,
@@ -279,7 +293,11 @@ fn act(state: &mut State, request: &Request, age: u64) -> Answer {
         ("poweron", Power::Stopped | Power::Standby) => power_on(state, age)?,
         ("terminate", Power::Running | Power::Standby) => {
             if server(state, age).is_protected {
-                return Err(not_usable("instance_server", &id, "the server is protected"));
+                return Err(not_usable(
+                    "instance_server",
+                    &id,
+                    "the server is protected",
+                ));
             }
             let end = state.now + state.config.stop_time;
             server(state, age).power = Power::Terminating(end);
@@ -316,7 +334,11 @@ fn power_on(state: &mut State, age: u64) -> Result<(), Reply> {
     };
     let mut volumes = state.volumes.values();
     if !volumes.any(|volume| volume.server.as_ref() == Some(&id)) {
-        return Err(not_usable("instance_server", &id, "the server has no volume"));
+        return Err(not_usable(
+            "instance_server",
+            &id,
+            "the server has no volume",
+        ));
     }
     if state.has_late_stock {
         take(&mut state.stock).map_err(|()| out_of_stock(kind))?;
