@@ -14,6 +14,7 @@ mod apt;
 pub(crate) mod moto;
 mod openssh;
 mod python;
+mod scaleway;
 
 use crate::workspace::Workspace;
 
@@ -57,5 +58,10 @@ pub(crate) fn ensure_all(workspace: &Workspace) -> Vec<Ensured> {
         peer,
         _server: server,
     };
-    vec![openssh, moto]
+    let scaleway = Ensured {
+        name: "scaleway (the vendor's Python package)",
+        peer: scaleway::ensure(workspace),
+        _server: None,
+    };
+    vec![openssh, moto, scaleway]
 }

@@ -77,23 +77,24 @@ fn authorize(state: &State, request: &Request) -> Result<(), Reply> {
 
 // === the vendor's forms ===
 
-/// A page in the form of the instances' API: the total is a header.
-pub(super) fn page(state: &State, request: &Request, field: &str, all: Vec<Value>) -> Reply {
+/// A page in the form of the instances' API: the total is a header. Only what is on the page is
+/// described.
+pub(super) fn page<T>(
+    state: &State,
+    request: &Request,
+    field: &str,
+    all: Vec<T>,
+    describe: impl Fn(T) -> Value,
+) -> Reply {
     let (total, items) = slice(state, request, "per_page", all);
+    let items: Vec<Value> = items.into_iter().map(describe).collect();
     Reply::json(200, &json!({ field: items })).with_header("x-total-count", total)
 }
 
 /// The same for items by name.
 pub(super) fn page_by_name(state: &State, request: &Request, all: Map<String, Value>) -> Reply {
-    let all = all
-        .into_iter()
-        .map(|(name, item)| json!([name, item]))
-        .collect();
-    let (total, items) = slice(state, request, "per_page", all);
-    let items: Map<String, Value> = items
-        .into_iter()
-        .filter_map(|pair| Some((pair[0].as_str()?.to_owned(), pair[1].clone())))
-        .collect();
+    let (total, items) = slice(state, request, "per_page", all.into_iter().collect());
+    let items: Map<String, Value> = items.into_iter().collect();
     Reply::json(200, &json!({ "servers": items })).with_header("x-total-count", total)
 }
 
@@ -103,16 +104,12 @@ pub(super) fn counted(state: &State, request: &Request, field: &str, all: Vec<Va
     Reply::json(200, &json!({ field: items, "total_count": total }))
 }
 
-fn slice(state: &State, request: &Request, size: &str, all: Vec<Value>) -> (usize, Vec<Value>) {
+fn slice<T>(state: &State, request: &Request, size: &str, all: Vec<T>) -> (usize, Vec<T>) {
     let size = request.number(size, 50).clamp(1, state.config.page);
     let number = request.number("page", 1).max(1);
     let total = all.len();
-    let items = all
-        .into_iter()
-        .skip((number - 1) * size)
-        .take(size)
-        .collect();
-    (total, items)
+    let items = all.into_iter().skip((number - 1) * size).take(size);
+    (total, items.collect())
 }
 
 /// As recorded: `{"type": "not_found", "message": "resource is not found", ...}`.

@@ -68,8 +68,9 @@ fn list(state: &State, request: &Request, zone: &str) -> Reply {
     if request.query("order") != Some("creation_date_asc") {
         all.reverse();
     }
-    let all = all.into_iter().map(|server| describe(state, server));
-    page(state, request, "servers", all.collect())
+    page(state, request, "servers", all, |server| {
+        describe(state, server)
+    })
 }
 
 fn one(state: &State, age: u64, status: u16) -> Reply {

@@ -51,12 +51,11 @@ fn describe(state: &State, address: &Address) -> Value {
 pub(super) fn addresses(state: &mut State, request: &Request, zone: &str, path: &[&str]) -> Answer {
     match (request.method(), path) {
         ("GET", ["ips"]) => {
-            let all = state
-                .addresses
-                .values()
-                .filter(|address| address.zone == zone);
-            let all = all.map(|address| describe(state, address)).collect();
-            Ok(page(state, request, "ips", all))
+            let here = state.addresses.values();
+            let all = here.filter(|address| address.zone == zone).collect();
+            Ok(page(state, request, "ips", all, |address| {
+                describe(state, address)
+            }))
         }
         ("POST", ["ips"]) => reserve(state, request, zone),
         ("DELETE", ["ips", id]) => {

@@ -158,7 +158,7 @@ fn list(state: &State, request: &Request, zone: &str, side: Side) -> Reply {
         .map(|(id, volume)| side.describe(state, id, volume))
         .collect();
     match side {
-        Side::Local => page(state, request, "volumes", all),
+        Side::Local => page(state, request, "volumes", all, |volume| volume),
         Side::Block => counted(state, request, "volumes", all),
     }
 }

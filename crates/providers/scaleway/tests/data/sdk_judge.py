@@ -15,7 +15,7 @@ from scaleway.block.v1 import BlockV1API
 from scaleway.domain.v2beta1 import DomainV2Beta1API
 from scaleway.instance.v1.custom_api import InstanceUtilsV1API
 from scaleway.instance.v1.types import ServerAction
-from scaleway.lb.v1 import LbZonedV1API
+from scaleway.lb.v1 import LbV1ZonedAPI
 from scaleway.marketplace.v2 import MarketplaceV2API
 
 address, key, project, what, zone = sys.argv[1:]
@@ -49,6 +49,17 @@ def server(one):
     }
 
 
+def by_name(call):
+    """Every page of a listing by name, for which the package has no function."""
+    found, page = {}, 1
+    while True:
+        answer = call(zone=zone, page=page)
+        found.update(answer.servers)
+        if not answer.servers or len(found) >= int(answer.total_count):
+            return found
+        page += 1
+
+
 def look():
     servers = [server(one) for one in instances.list_servers_all(zone=zone)]
     for one in servers:
@@ -57,10 +68,10 @@ def look():
             name: instances.get_server_user_data(server_id=one["id"], key=name, zone=zone).text
             for name in keys
         }
-    types = instances.list_servers_types(zone=zone, per_page=100).servers
-    stock = instances.get_server_types_availability(zone=zone, per_page=100).servers
+    types = by_name(instances.list_servers_types)
+    stock = by_name(instances.get_server_types_availability)
     balancers = []
-    lb = LbZonedV1API(client)
+    lb = LbV1ZonedAPI(client)
     for one in lb.list_lbs_all(zone=zone):
         for backend in lb.list_backends_all(zone=zone, lb_id=one.id):
             stats = lb.list_backend_stats_all(zone=zone, lb_id=one.id)
