@@ -30,6 +30,10 @@ pub struct ScalewayConfig {
     /// Whether nodes can be logged in to over SSH from here. If not, a node is ready as soon as
     /// Scaleway says that it runs.
     pub ssh: bool,
+    /// Whether each new node gets its SSH host key from here, in its user data, so that the first
+    /// login can be trusted. Whatever runs on the node can read user data. Without it, host keys
+    /// must be in your own `known_hosts`.
+    pub plant_host_keys: bool,
     /// User to log in as: `root` on Scaleway's images, `ubuntu` on those for GPUs.
     pub ssh_user: String,
     /// Which address is used for logins.
@@ -61,6 +65,7 @@ impl Default for ScalewayConfig {
             token: SecretRef::Env("SCW_SECRET_KEY".to_owned()),
             endpoint: "https://api.scaleway.com".to_owned(),
             ssh: true,
+            plant_host_keys: true,
             ssh_user: "root".to_owned(),
             address: AddressKind::default(),
             listing_lag: Span::seconds(5),

@@ -16,7 +16,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use fleetwright_core::{
     CreateRequest, Created, Deletion, Effect, Error, Kind, Market, Node, NodeState, Remedy,
-    Requests, Result, Scope,
+    Requests, Result, Scope, cloud_init,
 };
 use futures::stream::{self, StreamExt as _};
 
@@ -39,6 +39,8 @@ struct Order<'a> {
     request: &'a CreateRequest,
     options: ScalewayOptions,
     tags: Vec<String>,
+    /// What is set as user data: the pool's own, and the host key.
+    document: Option<String>,
     /// The zones to try, in order, each with its image.
     places: Vec<(String, Image)>,
 }
@@ -81,6 +83,7 @@ impl ScalewayProvider {
             request,
             options,
             tags: tags::tags(&spec.labels, &spec.ssh_keys)?,
+            document: document(request)?,
             places,
         };
         self.fulfil(&order, &before).await
@@ -104,16 +107,9 @@ impl ScalewayProvider {
             )
             .with_hint("ask for `on-demand`"));
         }
-        let length = spec.user_data.as_ref().map_or(0, String::len);
-        if length > provider::USER_DATA {
-            return Err(invalid(format!(
-                "user data of {length} bytes is too long: Scaleway takes at most {}",
-                provider::USER_DATA
-            ))
-            .with_hint("fetch the long part from the script"));
-        }
         let options = ScalewayOptions::read(&spec.options)?;
         tags::tags(&spec.labels, &spec.ssh_keys)?;
+        document(request)?;
         let known = self.zones_of(&spec.region)?;
         let zones = match &spec.zone {
             None => known,
@@ -273,7 +269,7 @@ impl ScalewayProvider {
                 api.join_network(at, network).await.map_err(as_invalid)?;
             }
         }
-        if let Some(text) = &order.request.spec.user_data {
+        if let Some(text) = &order.document {
             api.set_user_data(at, text).await?;
         }
         let Err(error) = api.act(at, "poweron").await else {
@@ -307,6 +303,13 @@ impl ScalewayProvider {
     fn batch(&self) -> u32 {
         fleetwright_core::Provider::info(self).batch
     }
+}
+
+/// The user data of a machine. Login keys are tags, which cloud-init reads as well:
+/// <https://cloudinit.readthedocs.io/en/latest/reference/datasources/scaleway.html>
+fn document(request: &CreateRequest) -> Result<Option<String>> {
+    let own = request.spec.user_data.as_deref();
+    cloud_init(own, &[], request.host_key.as_ref(), provider::USER_DATA)
 }
 
 /// Something of the request may exist.

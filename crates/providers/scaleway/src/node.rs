@@ -1,10 +1,11 @@
 //! An instance as a node.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use fleetwright_core::{Access, Addresses, Market, Node, NodeState, Result};
 
-use crate::wire::Server;
+use crate::wire::{Named, Server};
 use crate::zone::ServerId;
 use crate::{AddressKind, ScalewayConfig, tags};
 
@@ -39,7 +40,29 @@ pub(crate) fn node(provider: &str, config: &ScalewayConfig, server: &Server) -> 
         created_at: server.creation_date,
         price: None,
         message: detail.filter(|text| !text.is_empty()),
+        metadata: metadata(server),
     })
+}
+
+/// What else there is to know, for people and filters.
+fn metadata(server: &Server) -> BTreeMap<String, String> {
+    let one = |named: &Option<Named>| named.as_ref().map(|named| named.id.clone());
+    let joined = |ids: Vec<&str>| (!ids.is_empty()).then(|| ids.join(","));
+    let networks = server.private_nics.iter();
+    let networks = networks
+        .map(|nic| nic.private_network_id.as_str())
+        .collect();
+    let volumes = server.volumes.values().map(|volume| volume.id.as_str());
+    [
+        ("image-id", one(&server.image)),
+        ("security-group-id", one(&server.security_group)),
+        ("placement-group-id", one(&server.placement_group)),
+        ("private-network-ids", joined(networks)),
+        ("volume-ids", joined(volumes.collect())),
+    ]
+    .into_iter()
+    .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+    .collect()
 }
 
 /// Where an instance is.

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use fleetwright_core::{
-    AccountConfig as _, AccountContext, Balancers, Catalog, Checked, Clock, CreateRequest, Created,
-    Deletion, Dns, Error, Groups, Idempotency, Interruptions, Kind, ListRequest, Listing, Node,
-    NodeId, Provider, ProviderInfo, Quotas, Requests, Result,
+    AccountConfig as _, AccountContext, Balancers, CLOUD_INIT_RESERVE, Catalog, Checked, Clock,
+    CreateRequest, Created, Deletion, Dns, Error, Groups, Idempotency, Interruptions, Kind,
+    ListRequest, Listing, Node, NodeId, Provider, ProviderInfo, Quotas, Requests, Result,
 };
 
 use crate::api::Api;
@@ -50,8 +50,9 @@ impl ScalewayProvider {
             idempotency: Idempotency::LabelThenList,
             listing_lag: config.listing_lag.0,
             batch: BATCH,
-            user_data_limit: USER_DATA,
+            user_data_limit: USER_DATA - CLOUD_INIT_RESERVE,
             reports_boot: false,
+            plants_host_keys: config.ssh && config.plant_host_keys,
             has_ssh: config.ssh,
             // Scaleway publishes no figures; its headers and answers tell.
             limits: Vec::new(),

@@ -39,6 +39,18 @@ pub(crate) struct Server {
     pub(crate) private_nics: Vec<PrivateNic>,
     #[serde(default)]
     pub(crate) creation_date: Option<Timestamp>,
+    #[serde(default)]
+    pub(crate) image: Option<Named>,
+    #[serde(default)]
+    pub(crate) security_group: Option<Named>,
+    #[serde(default)]
+    pub(crate) placement_group: Option<Named>,
+}
+
+/// Something that an instance refers to.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Named {
+    pub(crate) id: String,
 }
 
 /// An address of an instance.

@@ -1,6 +1,7 @@
 //! The behavior suite, on machines with local disks and on machines with everything that must go
 //! with them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -230,6 +231,7 @@ fn node(machine: &Machine) -> Node {
         created_at: None,
         price: None,
         message: None,
+        metadata: BTreeMap::new(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a machine gets, and that a machine which was not completed is found and completed.
 
-use fleetwright_core::{Effect, Kind, NodeState, Provider as _};
+use fleetwright_core::{Effect, HostKey, Kind, NodeState, Provider as _, Secret};
 use fleetwright_rest::testing::{Fault, Trouble};
 use serde_json::json;
 
@@ -47,6 +47,34 @@ async fn a_machine_gets_everything_that_its_pool_names() {
         "{access:?}"
     );
     assert!(!node.labels.contains_key("AUTHORIZED_KEY"));
+    assert_eq!(node.metadata["private-network-ids"], machine.networks[0]);
+    assert_eq!(
+        Some(&node.metadata["placement-group-id"]),
+        machine.placement_group.as_ref()
+    );
+    fake.server().assert_no_violations();
+}
+
+#[tokio::test]
+async fn the_key_of_the_host_travels_in_front_of_the_script() {
+    let fake = support::fake();
+    let provider = support::provider(&fake);
+    let mut spec = support::spec();
+    spec.user_data = Some("#!/bin/sh\necho hi\n".to_owned());
+    let mut one = request(spec, 1);
+    one.host_key = Some(HostKey {
+        public: "ssh-ed25519 AAAAhost".to_owned(),
+        private: Secret::new("-----BEGIN-----"),
+    });
+    provider.create(&one).await.unwrap();
+    let text = fake.machines().remove(0).user_data.unwrap();
+    assert!(text.starts_with("Content-Type: multipart/mixed"), "{text}");
+    let (key, script) = (
+        text.find("AAAAhost").unwrap(),
+        text.find("echo hi").unwrap(),
+    );
+    assert!(key < script, "{text}");
+    assert!(!text.contains(LOGIN_KEY), "login keys are tags");
     fake.server().assert_no_violations();
 }
 

@@ -144,8 +144,8 @@ async fn wishes_that_cannot_be_fulfilled() {
     let fake = support::fake();
     let error = refused(&fake, |spec| spec.market = Market::Spot);
     clear(&error.await, Kind::Unsupported, &["spot", "on-demand"]);
-    let error = refused(&fake, |spec| spec.user_data = Some("x".repeat(127_999)));
-    clear(&error.await, Kind::Invalid, &["127999 bytes", "127998"]);
+    let error = refused(&fake, |spec| spec.user_data = Some("x".repeat(125_951)));
+    clear(&error.await, Kind::Invalid, &["125951 bytes", "125950"]);
     let error = refused(&fake, |spec| {
         spec.ssh_keys = vec!["~/.ssh/id_rsa".to_owned()];
     });

@@ -141,6 +141,7 @@ pub(crate) fn request(mut spec: NodeSpec, count: u32) -> CreateRequest {
         spec,
         token,
         replay: false,
+        host_key: None,
     }
 }
 
