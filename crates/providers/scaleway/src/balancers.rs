@@ -106,14 +106,14 @@ impl Balancers for ScalewayProvider {
             let holder = servers
                 .iter()
                 .find(|server| addresses(server).contains(address));
-            if let Some(server) = holder {
-                members.push(Member {
-                    node: node::id(server).node(self.name())?,
-                    health: health(&stats, &pool.backend.id, address),
-                });
+            let Some(server) = holder else { continue };
+            let node = node::id(server).node(self.name())?;
+            // One with an IPv4 and an IPv6 address in the pool is one member.
+            if members.iter().all(|member| member.node != node) {
+                let health = health(&stats, &pool.backend.id, address);
+                members.push(Member { node, health });
             }
         }
-        members.dedup_by(|a, b| a.node == b.node);
         Ok(members)
     }
 
