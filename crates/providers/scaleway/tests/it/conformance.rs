@@ -86,7 +86,7 @@ fn before(kind: Kind) -> Option<Trouble> {
 fn after(kind: Kind) -> Option<Trouble> {
     match kind {
         Kind::Unavailable => Some(Trouble::ResetAfter),
-        Kind::Timeout => Some(Trouble::DelayAfter(Duration::from_secs(2))),
+        Kind::Timeout => Some(Trouble::gateway_after(504)),
         Kind::Unexpected => Some(Trouble::Garbage),
         _ => None,
     }
@@ -122,7 +122,7 @@ impl Subject for Conformance {
     }
 
     fn patience(&self) -> Duration {
-        Duration::from_secs(5)
+        Duration::from_secs(30)
     }
 
     fn unknown_id(&self) -> NodeId {

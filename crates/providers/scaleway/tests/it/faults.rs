@@ -12,8 +12,8 @@ use serde_json::json;
 use crate::support::{self, replay, request};
 
 /// How long a delayed answer takes, and how long it is waited for.
-const DELAY: Duration = Duration::from_secs(2);
-const PATIENCE: Duration = Duration::from_millis(1_200);
+const DELAY: Duration = Duration::from_secs(4);
+const PATIENCE: Duration = Duration::from_millis(2_500);
 
 /// A fault, the kind that it comes back as, and whether a change may have happened.
 fn faults() -> Vec<(Trouble, Kind, Effect)> {
@@ -43,7 +43,7 @@ fn provider(fake: &ScalewayFake, trouble: &Trouble) -> ScalewayProvider {
     config.call_timeout.0 = if is_delay {
         PATIENCE
     } else {
-        Duration::from_secs(30)
+        Duration::from_mins(1)
     };
     support::with_config(config)
 }

@@ -134,7 +134,8 @@ async fn the_package_sees_the_machines_that_we_say_there_are() {
 #[tokio::test]
 async fn the_package_can_live_on_the_fake() {
     let Some(python) = python() else { return };
-    let fake = support::fake();
+    // Its lists show at once what is there: the package does not wait for them.
+    let fake = support::slow_fake(|_| {});
     fake.add_foreign(ZONE);
     let seen = judge(&python, &fake, "walk");
     let states: Vec<&str> = seen["states"]

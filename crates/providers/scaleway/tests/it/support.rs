@@ -86,7 +86,8 @@ pub(crate) fn config(fake: &ScalewayFake) -> ScalewayConfig {
         project_id: FakeConfig::default().project,
         endpoint: fake.server().url(),
         listing_lag: Span(LAG),
-        call_timeout: Span(Duration::from_millis(1_500)),
+        // Long enough however busy the machine is; what is about time limits sets its own.
+        call_timeout: Span(Duration::from_mins(1)),
         ..ScalewayConfig::default()
     }
 }
