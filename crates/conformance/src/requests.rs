@@ -46,7 +46,7 @@ pub(crate) async fn a_preflight_makes_nothing(run: &Run<'_>) -> Outcome {
 
 pub(crate) async fn a_preflight_refuses_what_create_would(run: &Run<'_>) -> Outcome {
     let mut request = run.request(1);
-    request.spec.instance_type = "conformance-no-such-type".to_owned();
+    "conformance-no-such-type".clone_into(&mut request.spec.instance_type);
     let answer = preflight(run, &request).await?;
     must(
         matches!(&answer, Err(error) if error.kind() == Kind::Invalid),

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use fleetwright_core::{
-    AccountConfig as _, AccountContext, Billing, Balancers, CLOUD_INIT_RESERVE, Catalog, Checked, Clock,
-    CreateRequest, Created, Deletion, Dns, Error, Groups, Idempotency, Interruptions, Kind,
+    AccountConfig as _, AccountContext, Balancers, Billing, CLOUD_INIT_RESERVE, Catalog, Checked,
+    Clock, CreateRequest, Created, Deletion, Dns, Error, Groups, Idempotency, Interruptions, Kind,
     ListRequest, Listing, Node, NodeId, Provider, ProviderInfo, Quotas, Requests, Result,
 };
 

@@ -313,7 +313,9 @@ impl Requests for Memory {
                 return Err(missing("request", request.token.as_str()));
             }
             Some(Flaw::RemovesWhatIsGivenUp) => {
-                made.iter().for_each(|id| world.start_removal(id));
+                for id in &made {
+                    world.start_removal(id);
+                }
             }
             Some(Flaw::GoesOnAfterGivingUp) => world.late = Some(request.spec.clone()),
             _ => {}
