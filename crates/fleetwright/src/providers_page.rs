@@ -23,7 +23,10 @@ const LEAST: &[(&str, &str)] = &[
     ("lambda", "{ regions = [\"us-east-1\"] }"),
     ("linode", "{ regions = [\"us-east\"] }"),
     ("local", "{}"),
-    ("scaleway", "{ regions = [\"fr-par\"] }"),
+    (
+        "scaleway",
+        "{ regions = [\"fr-par\"], project_id = \"11111111-1111-4111-8111-111111111111\" }",
+    ),
     ("sim", "{}"),
 ];
 
