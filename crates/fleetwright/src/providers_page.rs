@@ -9,6 +9,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use fleetwright_core::{
     Clock, Idempotency, LimitUnit, Provider, ProviderInfo, Result, Secret, SecretRef, SecretSource,
+    Span,
 };
 use toml::de::ValueDeserializer;
 
@@ -17,7 +18,10 @@ use crate::providers::{BuildContext, KINDS, NodeProgram, ProviderKind};
 
 /// The least that each kind must be told, so that it can be built and asked what it is.
 const LEAST: &[(&str, &str)] = &[
-    ("aws", "{ regions = [\"us-east-1\"] }"),
+    (
+        "aws",
+        "{ regions = [\"us-east-1\"], interruption_queue = \"notices\" }",
+    ),
     ("digitalocean", "{ regions = [\"nyc3\"] }"),
     ("hetzner", "{ regions = [\"fsn1\"] }"),
     ("lambda", "{ regions = [\"us-east-1\"] }"),
@@ -107,8 +111,12 @@ fn limits(out: &mut String, built: &Built) {
         };
         let _ = writeln!(
             out,
-            "| `{}` | {} | {by} | {:?} | {} | {} bytes |",
-            kind.kind, kind.about, info.listing_lag, info.batch, info.user_data_limit
+            "| `{}` | {} | {by} | {} | {} | {} bytes |",
+            kind.kind,
+            kind.about,
+            Span(info.listing_lag),
+            info.batch,
+            info.user_data_limit
         );
     }
 }
