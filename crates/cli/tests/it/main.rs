@@ -15,6 +15,7 @@ mod changes;
 mod json;
 mod kill;
 mod limits;
+mod linode;
 mod pairs;
 mod partial;
 mod shell;

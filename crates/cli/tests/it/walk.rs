@@ -173,7 +173,11 @@ fn the_session_in_the_readme_is_a_real_one() {
         )
         .expect("a string can be written to");
     }
-    let session = normal(&session);
+    // Whether a node is looked at while its boot script runs is a matter of milliseconds.
+    let session: String = normal(&session)
+        .lines()
+        .filter(|line| !line.ends_with(" bootstrapping: a login worked"))
+        .fold(String::new(), |text, line| text + line + "\n");
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md");
     let readme = std::fs::read_to_string(&path).expect("there is a README");
     let begin = readme.find(BEGIN).expect("the README has the marker") + BEGIN.len();

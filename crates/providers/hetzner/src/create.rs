@@ -39,9 +39,32 @@ impl HetznerProvider {
                 name: request.machine_name(ordinal),
                 ..new.clone()
             };
-            async move { self.node(&self.api.make(&new).await?) }
+            async move {
+                match self.api.make(&new).await {
+                    Err(error) if request.replay && error.kind() == Kind::Conflict => {
+                        self.holder(request, &new.name, error).await
+                    }
+                    made => self.node(&made?),
+                }
+            }
         })
         .await
+    }
+
+    /// Who has the name already. Names are unique in a project, so an earlier call with this token
+    /// that took effect after the listing is found by the refusal of the second.
+    async fn holder(&self, request: &CreateRequest, name: &str, refusal: Error) -> Result<Node> {
+        let claim = Labels::from([(keys::CLAIM.to_owned(), request.token.to_string())]);
+        let listed = self.api.machines(&claim).await.complete();
+        let listed = listed.map_err(|error| error.with_effect(Effect::Unknown))?;
+        for one in &listed {
+            let node = self.node(one)?;
+            if node.name == name {
+                return Ok(node);
+            }
+        }
+        // It may be one of this token that no listing shows yet.
+        Err(refusal.with_effect(Effect::Unknown))
     }
 
     /// What can be refused without a call.

@@ -35,6 +35,7 @@ async fn a_command_runs_in_the_home_of_its_node_with_a_clean_environment() {
             "_",
             "FLEETWRIGHT_NODE",
             "FLEETWRIGHT_NODE_DIR",
+            "SSH_CONNECTION",
         ];
         assert!(known.contains(&name), "{line}");
     }
