@@ -54,10 +54,11 @@ fn unfinished(path: &str, code: &str) -> Vec<Violation> {
     violations
 }
 
-/// Printing outside the command. Tests, examples and build scripts speak to their own readers.
+/// Printing outside the command. Tests, what is only there for them (`testing`), examples and build
+/// scripts speak to their own readers.
 fn printing(path: &str, code: &str) -> Vec<Violation> {
     let exempt = PRINTING.iter().any(|folder| path.starts_with(folder))
-        || ["/tests/", "/examples/", "/benches/"]
+        || ["/tests/", "/testing/", "/examples/", "/benches/"]
             .iter()
             .any(|folder| path.contains(folder))
         || path.starts_with("examples/")

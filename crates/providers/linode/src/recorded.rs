@@ -45,7 +45,10 @@ fn exchanges() -> Option<Vec<(String, u16, Value)>> {
     let folder =
         PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../../shared/specs/linode/recorded");
     let Ok(files) = std::fs::read_dir(&folder) else {
-        println!("skipped: no recorded sessions at {}", folder.display());
+        fleetwright_rest::testing::skipped(&format!(
+            "no recorded sessions at {}",
+            folder.display()
+        ));
         return None;
     };
     let mut all = Vec::new();

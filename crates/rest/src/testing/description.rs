@@ -38,6 +38,12 @@ struct Found<'a> {
     values: Vec<(&'a str, String)>,
 }
 
+/// Says on standard error what a test did not judge, and why.
+#[expect(clippy::print_stderr, reason = "tests say what they did not judge")]
+pub fn skipped(why: &str) {
+    eprintln!("skipped: {why}");
+}
+
 impl Description {
     /// The description at this path below `../shared/specs/` beside the checkout, for example
     /// `lambda/openapi-1.8.3.json`; another folder is named by `FLEETWRIGHT_SPECS`. `None`, said on
@@ -56,10 +62,7 @@ impl Description {
     pub fn find_with(path: &str, prose: Prose) -> Option<Arc<Self>> {
         let file = Self::file(path);
         let Ok(text) = std::fs::read_to_string(&file) else {
-            #[expect(clippy::print_stderr, reason = "tests say what they did not judge")]
-            {
-                eprintln!("skipped: no description at {}", file.display());
-            }
+            skipped(&format!("no description at {}", file.display()));
             return None;
         };
         let root = serde_json::from_str(&text).expect("a description is JSON");

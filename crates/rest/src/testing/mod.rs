@@ -58,7 +58,7 @@ mod schema;
 mod server;
 mod wire;
 
-pub use description::{Description, Prose};
+pub use description::{Description, Prose, skipped};
 pub use exchange::{Exchange, Reply, Request};
 pub use fault::{Fault, Trouble};
 pub use server::{Server, World};
