@@ -57,14 +57,12 @@ impl HetznerProvider {
         let claim = Labels::from([(keys::CLAIM.to_owned(), request.token.to_string())]);
         let listed = self.api.machines(&claim).await.complete();
         let listed = listed.map_err(|error| error.with_effect(Effect::Unknown))?;
-        for one in &listed {
-            let node = self.node(one)?;
-            if node.name == name {
-                return Ok(node);
-            }
-        }
-        // It may be one of this token that no listing shows yet.
-        Err(refusal.with_effect(Effect::Unknown))
+        let nodes: Result<Vec<Node>> = listed.iter().map(|one| self.node(one)).collect();
+        let made = made_before(request, nodes?)?;
+        // If it is none of those, it may be one of this token that no listing shows yet.
+        made.into_iter()
+            .find(|node| node.name == name)
+            .ok_or_else(|| refusal.with_effect(Effect::Unknown))
     }
 
     /// What can be refused without a call.
