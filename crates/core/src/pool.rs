@@ -9,11 +9,17 @@ use serde_json::{Map, Value};
 use crate::{Fingerprint, Market, Requirements, Span, fingerprint};
 
 /// A set of like machines that is kept at a size.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Pool {
     /// Machines wanted.
     pub desired: u32,
+    /// Fewest machines, whatever a scaling decision says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min: Option<u32>,
+    /// Most machines, whatever a scaling decision says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max: Option<u32>,
     /// Where to ask, in the user's order. Empty: every configured provider, by requirements.
     #[serde(default)]
     pub candidates: Vec<Candidate>,
@@ -56,6 +62,12 @@ impl Pool {
     /// A hash of what a node is made from: nodes of another generation are outdated.
     pub fn generation(&self) -> Fingerprint {
         fingerprint(&(&self.image, &self.user_data, &self.ssh_keys, &self.options))
+    }
+
+    /// A size within `min` and `max`.
+    pub fn within_bounds(&self, size: u32) -> u32 {
+        let size = size.max(self.min.unwrap_or(0));
+        size.min(self.max.unwrap_or(u32::MAX))
     }
 }
 

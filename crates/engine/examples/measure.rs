@@ -25,8 +25,8 @@ use fleetwright_core::{
     Clock, Error, Kind, LimitUnit, Operation, Pool, Provider, Purpose, Result, Span,
 };
 use fleetwright_engine::{
-    Approval, ConvergeOptions, Engine, Fleet, Guarded, PlanOptions, Policy, Recorder, Safety,
-    Standing, SystemClock, plan,
+    Approval, ConvergeOptions, Engine, Fleet, Guarded, PlanOptions, Policy, Recorder, Standing,
+    SystemClock, plan,
 };
 use fleetwright_sim::{SimConfig, SimProvider, World};
 use fleetwright_store::Store;
@@ -254,12 +254,10 @@ fn fleet(pools: impl Iterator<Item = (String, u32)>) -> Result<Fleet> {
     };
     Ok(Fleet {
         name: "measured".to_owned(),
-        owner: None,
         pools: pools
             .map(|(name, desired)| Ok((name, pool(desired)?)))
             .collect::<Result<_>>()?,
-        ssh_keys: Vec::new(),
-        safety: Safety::default(),
+        ..Fleet::default()
     })
 }
 

@@ -401,7 +401,8 @@ impl Engine {
             .into_iter()
             .map(|name| PoolStatus {
                 name: name.to_owned(),
-                desired: self.fleet.pools.get(name).map_or(0, |pool| pool.desired),
+                desired: (self.fleet.pools.get(name))
+                    .map_or(0, |pool| observation.wanted(name, pool)),
                 ..PoolStatus::default()
             })
             .collect();

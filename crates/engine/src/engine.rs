@@ -106,9 +106,9 @@ impl Engine {
             journal: self.store.journal().to_owned(),
             providers: listed,
             records,
-            written_off: Vec::new(),
             claims,
             marks,
+            ..Observation::default()
         };
         observation.written_off = self.written_off(&observation).await?;
         self.see_balancers(&mut observation).await;
@@ -372,7 +372,7 @@ impl Engine {
         }
         self.fleet.pools.iter().any(|(name, pool)| {
             counts.get(name.as_str()).copied().unwrap_or(0)
-                < usize::try_from(pool.desired).unwrap_or(usize::MAX)
+                < usize::try_from(observation.wanted(name, pool)).unwrap_or(usize::MAX)
         })
     }
 

@@ -7,7 +7,7 @@ use fleetwright_core::{Fingerprint, Labels, NodeSpec, Pool, fingerprint, keys};
 use serde::Serialize;
 
 /// Everything that is wanted.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Fleet {
     /// Name, on every node's label.
     pub name: String,

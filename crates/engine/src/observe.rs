@@ -8,8 +8,8 @@ use std::ops::Range;
 
 use fleetwright_core::ability::{Member, Offering};
 use fleetwright_core::{
-    Claim, Coverage, Fingerprint, InstanceType, Node, NodeId, NodeRecord, ProviderInfo, Token,
-    fingerprint, keys,
+    Claim, Coverage, Fingerprint, InstanceType, Node, NodeId, NodeRecord, Pool, ProviderInfo,
+    Token, fingerprint, keys,
 };
 use fleetwright_store::Mark;
 use jiff::Timestamp;
@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use crate::Fleet;
 
 /// The world at one instant, as far as it could be seen.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Observation {
     /// When.
     pub at: Timestamp,
@@ -33,6 +33,8 @@ pub struct Observation {
     pub claims: Vec<Claim>,
     /// What is taken for sold out.
     pub marks: Vec<Mark>,
+    /// Sizes that were decided on for pools, in place of their configured ones.
+    pub sizes: BTreeMap<String, u32>,
 }
 
 /// What one provider showed.
@@ -96,6 +98,12 @@ impl Seen {
 }
 
 impl Observation {
+    /// How many machines a pool shall have now: the size that was decided on, or else the
+    /// configured one, within the pool's bounds.
+    pub fn wanted(&self, name: &str, pool: &Pool) -> u32 {
+        pool.within_bounds(self.sizes.get(name).copied().unwrap_or(pool.desired))
+    }
+
     /// Why nothing can be said about this place, if so: the provider is not configured any more,
     /// or did not answer fully.
     pub fn blind_spot(&self, provider: &str, region: &str) -> Option<String> {
@@ -201,6 +209,7 @@ impl Observation {
             claims,
             orphans,
             gaps,
+            &self.sizes,
         ))
     }
 }

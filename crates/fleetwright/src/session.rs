@@ -260,6 +260,7 @@ fn fleet(config: &Config, public_key: &str) -> Fleet {
             max_removal_percent: config.safety.max_removal_percent,
             age_floor: config.safety.age_floor.0,
         },
+        ..Fleet::default()
     }
 }
 

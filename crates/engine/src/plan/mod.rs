@@ -270,7 +270,7 @@ impl<'a> Planner<'a> {
                 self.finish_leaving(record, pool);
             }
         }
-        let desired = usize::try_from(pool.desired).unwrap_or(usize::MAX);
+        let desired = usize::try_from(self.observation.wanted(name, pool)).unwrap_or(usize::MAX);
         let coming = usize::try_from(pending).unwrap_or(usize::MAX);
         let have = wanted.len() + kept.len() + coming;
         let with_orphans = have + orphans;
@@ -354,7 +354,7 @@ impl<'a> Planner<'a> {
         let reason = format!(
             "pool `{name}` has {}{besides} and wants {}",
             plural(have, "node"),
-            pool.desired
+            self.observation.wanted(name, pool)
         );
         self.steps.push(Step {
             action: Action::Create {

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fleetwright_core::{
-    Candidate, Clock, Idle, Labels, Life, Limits, NodeId, Plan, Pool, Provider, Purpose, Remote,
-    Requirements, Span, Strategy,
+    Candidate, Clock, Labels, Life, NodeId, Plan, Pool, Provider, Purpose, Remote, Span,
 };
 use fleetwright_engine::{
     Approval, ConvergeOptions, Engine, Fleet, Guarded, Outcome, PlanOptions, Policy, Recorder,
@@ -139,17 +138,7 @@ pub(crate) fn pool(desired: u32, regions: &[&str]) -> Pool {
     Pool {
         desired,
         candidates: regions.iter().map(candidate).collect(),
-        requirements: Requirements::default(),
-        strategy: Strategy::Priority,
-        max_price: None,
-        image: None,
-        user_data: None,
-        ssh_keys: Vec::new(),
-        labels: BTreeMap::new(),
-        balancer: None,
-        limits: Limits::default(),
-        idle: Idle::default(),
-        options: serde_json::Map::new(),
+        ..Pool::default()
     }
 }
 
@@ -157,16 +146,15 @@ pub(crate) fn pool(desired: u32, regions: &[&str]) -> Pool {
 pub(crate) fn fleet(pools: impl IntoIterator<Item = (&'static str, Pool)>) -> Fleet {
     Fleet {
         name: "demo".into(),
-        owner: None,
         pools: pools
             .into_iter()
             .map(|(name, pool)| (name.to_owned(), pool))
             .collect(),
-        ssh_keys: Vec::new(),
         safety: Safety {
             age_floor: Duration::ZERO,
             ..Safety::default()
         },
+        ..Fleet::default()
     }
 }
 

@@ -30,15 +30,15 @@ use std::time::Duration;
 use fleetwright_core::ability::{Member, MemberHealth, Offering};
 use fleetwright_core::{
     Addresses, Availability, Billing, Boot, Candidate, Claim, ClaimState, Coverage, CreateRequest,
-    Error, Gap, HourlyPrice, Idempotency, Idle, InstanceType, Kind, Labels, Limits, Market, Node,
-    NodeId, NodeRecord, NodeSpec, NodeState, Offer, Plan, Pool, ProviderInfo, Purpose,
-    Requirements, Strategy, Tenure, Token, keys, parse_duration,
+    Error, Gap, HourlyPrice, Idempotency, InstanceType, Kind, Labels, Limits, Market, Node, NodeId,
+    NodeRecord, NodeSpec, NodeState, Offer, Plan, Pool, ProviderInfo, Purpose, Requirements,
+    Strategy, Tenure, Token, keys, parse_duration,
 };
 use fleetwright_store::Mark;
 use jiff::Timestamp;
 
 use super::show::show;
-use crate::{CatalogView, Fleet, Observation, PlanOptions, Safety, Seen, plan};
+use crate::{CatalogView, Fleet, Observation, PlanOptions, Seen, plan};
 
 const JOURNAL: &str = "our-journal";
 
@@ -61,19 +61,12 @@ impl World {
         Self {
             fleet: Fleet {
                 name: "demo".into(),
-                owner: None,
-                pools: BTreeMap::new(),
-                ssh_keys: Vec::new(),
-                safety: Safety::default(),
+                ..Fleet::default()
             },
             observation: Observation {
                 at: Timestamp::UNIX_EPOCH + Duration::from_hours(24),
                 journal: JOURNAL.into(),
-                providers: BTreeMap::new(),
-                records: Vec::new(),
-                written_off: Vec::new(),
-                claims: Vec::new(),
-                marks: Vec::new(),
+                ..Observation::default()
             },
             purpose: Purpose::Converge,
             options: PlanOptions::default(),
@@ -401,7 +394,6 @@ fn kind(name: &str, vcpus: u32) -> InstanceType {
 fn pool(desired: &str, more: &[&str]) -> Pool {
     Pool {
         desired: desired.parse().unwrap(),
-        candidates: Vec::new(),
         requirements: Requirements {
             vcpus: value(more, "vcpus=").map(|count| count.parse().unwrap()),
             ..Requirements::default()
@@ -412,18 +404,13 @@ fn pool(desired: &str, more: &[&str]) -> Pool {
             Strategy::Priority
         },
         max_price: value(more, "max=").map(str::to_owned),
-        image: None,
-        user_data: None,
-        ssh_keys: Vec::new(),
-        labels: BTreeMap::new(),
         balancer: value(more, "balancer=").map(str::to_owned),
         limits: Limits {
             max_runtime: value(more, "runtime=").map(|text| text.parse().unwrap()),
             idle_after: value(more, "idle-after=").map(|text| text.parse().unwrap()),
             ..Limits::default()
         },
-        idle: Idle::default(),
-        options: serde_json::Map::new(),
+        ..Pool::default()
     }
 }
 
