@@ -17,6 +17,7 @@
 )]
 
 mod bench;
+mod failures;
 mod generate;
 mod guides;
 mod markdown;

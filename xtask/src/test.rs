@@ -5,6 +5,7 @@ use std::process::{Command, ExitCode};
 
 use fleetwright_core::{Error, Kind, Result};
 
+use crate::failures::{self, Failure};
 use crate::guides;
 use crate::peers::{self, Ensured, Peer};
 use crate::workspace::{ALL_PROVIDERS, EVERYTHING, Workspace, output};
@@ -12,6 +13,9 @@ use crate::workspace::{ALL_PROVIDERS, EVERYTHING, Workspace, output};
 /// Runs everything. Ends with failure if any part failed, after all parts have run.
 pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
     let peers = peers::ensure_all(workspace);
+    let report = workspace.target.join(failures::REPORT);
+    // The report of an earlier run says nothing about this one.
+    let _ = std::fs::remove_file(&report);
     let mut parts = vec![part(&peers, suite(workspace, args))?];
     // Filters are those of the suite; documentation tests know others.
     if args.is_empty() {
@@ -20,7 +24,8 @@ pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
         parts.push(part(&peers, docs)?);
         parts.push(walk(workspace)?);
     }
-    print!("{}", summary(&parts, &peers, args.is_empty()));
+    let failed = failures::read(&report);
+    print!("{}", summary(&parts, &failed, &peers, args.is_empty()));
     let passed = parts.iter().all(|part| part.passed);
     Ok(if passed {
         ExitCode::SUCCESS
@@ -88,7 +93,7 @@ fn part(peers: &[Ensured], mut command: Command) -> Result<Part> {
 pub(crate) fn guides_only(workspace: &Workspace) -> Result<ExitCode> {
     let part = walk(workspace)?;
     let passed = part.passed;
-    print!("{}", summary(&[part], &[], true));
+    print!("{}", summary(&[part], &[], &[], true));
     Ok(if passed {
         ExitCode::SUCCESS
     } else {
@@ -113,12 +118,13 @@ fn walk(workspace: &Workspace) -> Result<Part> {
 }
 
 /// What ran, with which peers, and what did not run and why.
-fn summary(parts: &[Part], peers: &[Ensured], everything: bool) -> String {
+fn summary(parts: &[Part], failed: &[Failure], peers: &[Ensured], everything: bool) -> String {
     let mut lines = vec![String::new(), "summary".to_owned()];
     for part in parts {
         let word = if part.passed { "passed" } else { "FAILED" };
         lines.push(format!("  {word}   {}", part.shown));
     }
+    lines.extend(failures::shown(failed));
     if !everything {
         lines.push("  not run  documentation tests and guides: a filter was given".to_owned());
     }
@@ -186,8 +192,13 @@ mod tests {
                 _server: None,
             },
         ];
-        let text = summary(&parts, &peers, false);
-        let expected = "\nsummary\n  FAILED   cargo test\n  not run  documentation tests and guides: a \
+        let failed = [Failure {
+            name: "engine::it a::bad".into(),
+            output: "1 is not 2\n".into(),
+        }];
+        let text = summary(&parts, &failed, &peers, false);
+        let expected = "\nsummary\n  FAILED   cargo test\n  failed   engine::it a::bad\n    | 1 is \
+                        not 2\n  not run  documentation tests and guides: a \
                         filter was given\n  peer     openssh\n  SKIPPED  other: no apt\n  1 of 2 peers \
                         ran, 1 skipped\n";
         assert_eq!(text, expected);
