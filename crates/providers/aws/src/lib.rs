@@ -9,6 +9,7 @@
 //! The SDK's own retries are switched off: the engine's guard is the one place that retries. What
 //! EC2's answers mean stands in one table, `error.rs`.
 
+mod ahead;
 mod api;
 mod balancers;
 mod batch;

@@ -1,11 +1,18 @@
 //! What there is: every page of every region, and single instances by id.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
+use aws_sdk_ec2::error::SdkError;
+use aws_sdk_ec2::operation::describe_instances::{DescribeInstancesError, DescribeInstancesOutput};
 use aws_sdk_ec2::types::{Filter, Instance, Reservation};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use fleetwright_core::{Error, Gap, Kind, ListRequest, Listing, Node, NodeId, Result, keys};
+use futures::StreamExt;
 use futures::future::join_all;
+use futures::stream::FuturesOrdered;
+use tokio::sync::mpsc::{self, UnboundedSender};
 
+use crate::ahead::Ahead;
 use crate::api::RegionApi;
 use crate::error::At;
 use crate::narrow;
@@ -70,17 +77,23 @@ impl AwsProvider {
         }
         filters.extend(narrow::filters(&request.filter));
         let at = At::new("DescribeInstances", region);
-        let mut next: Option<String> = None;
+        let (tokens, mut early) = mpsc::unbounded_channel();
+        let ask = |next: Option<String>| self.page(api, &filters, next, tokens.clone());
+        // The page that is waited for, and behind it the one after, as soon as its token is known.
+        let mut pages = FuturesOrdered::from_iter([ask(None)]);
+        let mut asked: VecDeque<String> = VecDeque::new();
         loop {
-            let page = api
-                .ec2
-                .describe_instances()
-                .set_filters(Some(filters.clone()))
-                .max_results(PAGE)
-                .set_next_token(next)
-                .send()
-                .await;
-            let page = match page {
+            let answer = tokio::select! {
+                biased;
+                Some(token) = early.recv() => {
+                    asked.push_back(token.clone());
+                    pages.push_back(ask(Some(token)));
+                    continue;
+                }
+                Some(answer) = pages.next() => answer,
+                else => return (nodes, None),
+            };
+            let page = match answer {
                 Ok(page) => page,
                 Err(error) => return (nodes, Some(at.error(error))),
             };
@@ -93,13 +106,37 @@ impl AwsProvider {
                     Err(error) => return (nodes, Some(error)),
                 }
             }
-            next = page
-                .next_token()
-                .filter(|token| !token.is_empty())
-                .map(str::to_owned);
-            if next.is_none() {
-                return (nodes, None);
+            match page.next_token().filter(|token| !token.is_empty()) {
+                None => return (nodes, None),
+                Some(token) if asked.pop_front().as_deref() == Some(token) => {}
+                // Nothing was asked for ahead, or not this: the decoder is right.
+                Some(token) => {
+                    asked.clear();
+                    pages = FuturesOrdered::from_iter([ask(Some(token.to_owned()))]);
+                }
             }
+        }
+    }
+
+    /// One page. Its answer's token goes to `tokens` before the page is decoded.
+    async fn page(
+        &self,
+        api: &RegionApi,
+        filters: &[Filter],
+        next: Option<String>,
+        tokens: UnboundedSender<String>,
+    ) -> Result<DescribeInstancesOutput, SdkError<DescribeInstancesError, HttpResponse>> {
+        let call = (api.ec2.describe_instances())
+            .set_filters(Some(filters.to_vec()))
+            .max_results(PAGE)
+            .set_next_token(next);
+        match api.ec2.config().http_client() {
+            Some(http) => {
+                let ahead = Ahead::new(http, tokens);
+                let config = aws_sdk_ec2::Config::builder().http_client(ahead);
+                call.customize().config_override(config).send().await
+            }
+            None => call.send().await,
         }
     }
 
