@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use fleetwright_core::{Error, Filter, Kind, Result, Span};
 
+use crate::commands::inventory::Inventory;
+
 /// Gets machines from any cloud, exactly once, and keeps them as they should be.
 #[derive(Debug, Parser)]
 #[command(
@@ -98,6 +100,17 @@ Example:
   eval \"$(fleetwright env)\" && eval \"$FLEETWRIGHT_SSH uptime\"
   fleetwright env --shell fish | source")]
     Env(Env),
+    /// List the nodes for other programs: Ansible, ssh, Prometheus
+    #[command(after_help = "\
+Examples:
+  fleetwright inventory --format ansible > hosts.json
+  fleetwright inventory --format ssh-config > ~/.ssh/fleet     with `Include fleet` in ~/.ssh/config
+  fleetwright inventory --format prometheus --on pool=web
+
+Ansible takes an executable file as its inventory that runs:
+  exec fleetwright inventory --format ansible \"$@\"
+Nobody is asked: the journal has it all.")]
+    Inventory(Inventory),
     /// Show where each pool and node stands and what it costs, asking the providers
     #[command(after_help = "\
 Example:

@@ -20,7 +20,7 @@ use russh::keys::ssh_key::known_hosts::HostPatterns;
 use crate::HostKey;
 use crate::pattern;
 
-pub use crate::pins::{pin_host_keys, unpin_host_keys};
+pub use crate::pins::{pin_all_host_keys, pin_host_keys, unpin_host_keys};
 
 /// What some `known_hosts` files say.
 #[derive(Debug, Default)]

@@ -35,12 +35,12 @@ mod ssh;
 pub mod ssh_config;
 mod trust;
 
-pub use command_line::ssh_command_line;
+pub use command_line::{ssh_command_line, ssh_config_section, ssh_trust_options};
 pub use failure::failure;
 pub use fan_out::{FanOut, FanOutSink, HostResult, NoFanOutOutput, fan_out};
 pub use host_key::HostKey;
 pub use identity::generate_identity;
-pub use known_hosts::{pin_host_keys, unpin_host_keys};
+pub use known_hosts::{pin_all_host_keys, pin_host_keys, unpin_host_keys};
 pub use options::SshOptions;
 pub use planted::HostKeySeed;
 pub use ssh::Ssh;

@@ -10,6 +10,7 @@
 //! ```
 //! A peer that is a server runs as long as its `Ensured` is held.
 
+mod ansible;
 mod apt;
 pub(crate) mod moto;
 mod openssh;
@@ -63,5 +64,10 @@ pub(crate) fn ensure_all(workspace: &Workspace) -> Vec<Ensured> {
         peer: scaleway::ensure(workspace),
         _server: None,
     };
-    vec![openssh, moto, scaleway]
+    let ansible = Ensured {
+        name: "ansible (ansible-core)",
+        peer: ansible::ensure(workspace),
+        _server: None,
+    };
+    vec![openssh, moto, scaleway, ansible]
 }

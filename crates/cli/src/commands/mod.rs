@@ -11,6 +11,7 @@ mod events;
 mod exec;
 mod extend;
 mod init;
+pub(crate) mod inventory;
 mod limits;
 mod node;
 mod nodes;
@@ -71,6 +72,7 @@ async fn command(context: &Context, command: Command) -> Result<Exit> {
         Command::Node(args) => node::run(context, &args).await,
         Command::Extend(args) => extend::run(context, &args).await,
         Command::Env(args) => env::run(context, &args).await,
+        Command::Inventory(args) => inventory::run(context, &args).await,
         Command::Limits => limits::run(context).await,
         Command::Exec(args) => exec::run(context, &args).await,
         Command::Ssh(args) => ssh::run(context, &args).await,

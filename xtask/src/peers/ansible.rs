@@ -1,0 +1,27 @@
+//! Ansible: reads the inventory that `fleetwright inventory` writes, and logs in with it.
+
+use super::{Peer, python};
+use crate::workspace::Workspace;
+
+/// The folder with `ansible-inventory` and `ansible`.
+const FOLDER: &str = "FLEETWRIGHT_TEST_ANSIBLE";
+
+/// Pinned, so that a new version of it breaks nothing unseen.
+const PACKAGES: [&str; 1] = ["ansible-core==2.19.14"];
+
+/// Finds or installs it, in an environment of its own.
+pub(crate) fn ensure(workspace: &Workspace) -> Peer {
+    match python::ensure(&workspace.target.join("peers/ansible"), &PACKAGES) {
+        Ok(python) => Peer::Ready {
+            env: vec![(
+                FOLDER,
+                python
+                    .parent()
+                    .unwrap_or(&workspace.target)
+                    .to_string_lossy()
+                    .into_owned(),
+            )],
+        },
+        Err(why) => Peer::Skipped { why },
+    }
+}
