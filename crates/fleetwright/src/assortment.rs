@@ -282,6 +282,7 @@ mod tests {
             zone: some(words[1]),
             instance_type: some(words[2]),
             market: Market::OnDemand,
+            ..Candidate::default()
         }
     }
 

@@ -7,7 +7,7 @@ mod hands_off;
 mod offers;
 mod over;
 mod properties;
-mod script;
+pub(crate) mod script;
 mod show;
 mod shrink;
 
