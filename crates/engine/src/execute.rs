@@ -6,6 +6,8 @@
 
 mod attempts;
 mod create;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeSet, HashMap};
 
