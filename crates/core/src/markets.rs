@@ -63,7 +63,7 @@ mod tests {
             (0, 50, 5, 3, 2),
             (9, 100, 5, 5, 0),
             (0, 33, 1, 1, 0),
-            (1, 99, u32::MAX, 42_949_673, 4_252_017_622),
+            (1, 99, u32::MAX, 42_949_674, 4_252_017_621),
         ] {
             let told = markets(base, percent).targets(size);
             assert_eq!(told, (on_demand, spot), "{base} + {percent} % of {size}");

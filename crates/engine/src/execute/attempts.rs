@@ -1,5 +1,7 @@
 //! The account of a create step: what was asked where, what came of it, and what is missing.
 
+use std::collections::BTreeSet;
+
 use fleetwright_core::{Effect, Error, ErrorReport, Kind, Offer, Remedy};
 use serde::Serialize;
 
@@ -148,14 +150,11 @@ impl Tally {
         if let Some(error) = decisive.or(alone.flatten()) {
             return error.report().into();
         }
-        // The last answer that is about this step; there is none if others have met all refusals.
-        let kinds = self
-            .attempts
-            .iter()
-            .filter_map(|a| Some(a.error.as_ref()?.kind));
-        let kind = kinds.last().unwrap_or(Kind::Capacity);
-        let offers: std::collections::BTreeSet<&str> =
-            self.attempts.iter().map(|a| a.offer.as_str()).collect();
+        let mut last_first = self.attempts.iter().rev();
+        let kind = last_first.find_map(|attempt| Some(attempt.error.as_ref()?.kind));
+        let kind = kind.unwrap_or(Kind::Capacity);
+        let asked = self.attempts.iter().filter(|attempt| attempt.asked > 0);
+        let offers: BTreeSet<&str> = asked.map(|attempt| attempt.offer.as_str()).collect();
         let tried: Vec<String> = self.attempts.iter().map(ToString::to_string).collect();
         let error = Error::new(
             kind,
@@ -166,9 +165,9 @@ impl Tally {
                 self.pool,
                 offers.len(),
                 if offers.len() == 1 {
-                    "offer was tried"
+                    "offer was asked"
                 } else {
-                    "offers were tried"
+                    "offers were asked"
                 },
             ),
         )
@@ -240,7 +239,7 @@ mod tests {
         assert_eq!(errors.len(), 1);
         assert_eq!(
             errors[0].to_string(),
-            "3 of 5 machines of pool `train` cannot be had: 2 offers were tried, and none is left"
+            "3 of 5 machines of pool `train` cannot be had: 2 offers were asked, and none is left"
         );
         assert_eq!(errors[0].hint(), Some("ask for more"));
         assert!(

@@ -9,7 +9,7 @@
 //!    asked         in calls of at most the provider's batch
 //!      made all or some      the rest is asked for at the next offer
 //!      refused               try elsewhere, retry here: the next offer; give up: the step ends
-//!      refused as a whole    half as many, here, down to one: only of clouds that give all or
+//!      refused as a whole    half as many, here, and so on: only of clouds that give all or
 //!                            nothing; others would have given the part that they have
 //!      unknown               counts as made until somebody can tell
 //! ```
@@ -192,36 +192,40 @@ impl Engine {
             .buffer_unordered(CREATES)
             .collect()
             .await;
-        let mut size = 0;
+        // All or nothing: so many were refused as a whole, so fewer are there.
+        let mut below = 0;
+        let mut refusal = None;
         for ending in endings {
             let Some((count, ended)) = ending? else {
                 continue;
             };
-            if ended.is_refused_whole() {
-                size = size.max(count / 2);
+            if ended.is_refused_whole() && (below == 0 || count < below) {
+                below = count;
+                refusal = ended.error().map(Error::report);
             }
             tally.count(offer, count, ended);
         }
-        // All or nothing: a smaller part may be had. Each size is asked for until it is refused.
-        while size > 0 && tally.missing() > 0 && !tally.is_hopeless() {
-            let count = size.min(tally.missing());
+        while below > 1 && tally.missing() > 0 && !tally.is_hopeless() {
+            let count = (below / 2).min(tally.missing());
             let part = Call {
                 count,
                 turn: None,
                 ..call
             };
             let ended = self.attempt(lease, wish, &part).await?;
-            if let Some(error) = ended.error() {
-                size = if error.is_refused_whole() {
-                    count / 2
-                } else {
-                    0
-                };
-                if size == 0 {
+            match ended.error() {
+                Some(error) if error.is_refused_whole() => below = count,
+                Some(error) => {
+                    // What it has is had.
                     self.close(offer, error, (shared, own)).await?;
+                    below = 0;
                 }
+                None => below -= count,
             }
             tally.count(offer, count, ended);
+        }
+        if let Some(report) = refusal.filter(|_| below == 1) {
+            self.close(offer, &report.into(), (shared, own)).await?;
         }
         Ok(())
     }

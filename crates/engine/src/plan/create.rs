@@ -52,7 +52,7 @@ impl<'a> Planner<'a> {
             turns: self.observation.turns.get(name),
             placed,
         };
-        let Some(markets) = &pool.markets else {
+        let Some(markets) = pool.markets else {
             let share = Share {
                 count: missing,
                 market: None,
@@ -135,17 +135,16 @@ impl<'a> Planner<'a> {
         );
         let divided = allotment.parts.len() > 1;
         for part in allotment.parts {
-            let mut reason = reason.clone();
-            if part.count < u32::try_from(gap.missing).unwrap_or(u32::MAX) || on.is_some() {
-                reason.push_str(&format!("; {} of {}", part.count, gap.missing));
-                if let Some(market) = on {
-                    reason.push_str(&format!(" on {}", kind_of(market)));
-                }
+            let is_all = usize::try_from(part.count).is_ok_and(|count| count == gap.missing);
+            let mut words = Vec::new();
+            if !is_all || on.is_some() {
+                words.push(format!("; {} of {}", part.count, gap.missing));
+                words.extend(on.map(|market| format!(" on {}", kind_of(market))));
                 if divided {
-                    reason.push_str(&format!(" by {}", pool.strategy));
+                    words.push(format!(" by {}", pool.strategy));
                 }
             }
-            reason.push_str(&instead);
+            let reason = format!("{reason}{}{instead}", words.concat());
             self.steps.push(Step {
                 action: Action::Create {
                     pool: name.to_owned(),

@@ -10,7 +10,7 @@ use crate::Placed;
 /// How many of `missing` machines are bought on demand, and how many on the spot market, so that
 /// `wanted` machines in all come as near to the pool's shares as new ones can bring them.
 pub(super) fn divide(
-    markets: &Markets,
+    markets: Markets,
     missing: u32,
     wanted: u32,
     placed: &[Placed<'_>],

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use fleetwright_core::{Availability, Domain, Offer, Pool, Strategy};
+use fleetwright_core::{Availability, Domain, Market, Offer, Pool, Strategy};
 use jiff::Timestamp;
 
 use super::Situation;
@@ -370,7 +370,9 @@ const fn group(hope: Hope) -> i64 {
 
 /// How sure it is for each rival, by what is known now.
 fn hopes(rivals: &[Rival], situation: &Situation<'_>) -> Vec<Hope> {
-    let mut made: HashMap<(&str, &str, &str, _), Vec<(Option<&str>, Timestamp)>> = HashMap::new();
+    // By provider, region, type and market: zone and instant of each machine that was made lately.
+    type Made<'a> = HashMap<(&'a str, &'a str, &'a str, Market), Vec<(Option<&'a str>, Timestamp)>>;
+    let mut made = Made::new();
     for record in situation.records {
         let age = situation.now.duration_since(record.created_at);
         if Duration::try_from(age).is_ok_and(|age| age <= FRESH) {

@@ -202,23 +202,20 @@ fn without_catalog(
     if zones.is_empty() {
         zones.push(None);
     }
-    let in_region = |region: &str| {
-        let offer = |zone: &Option<&String>| Offer {
+    let mut offers = Vec::new();
+    for region in regions {
+        offers.extend(zones.iter().map(|zone| Offer {
             provider: seen.info.name.clone(),
-            region: region.to_owned(),
+            region: (*region).clone(),
             zone: zone.cloned(),
             instance_type: instance_type.clone(),
             market,
             price: None,
             availability: Availability::Unknown,
             reason: String::new(),
-        };
-        zones.iter().map(offer).collect::<Vec<_>>()
-    };
-    regions
-        .iter()
-        .flat_map(|region| in_region(region))
-        .collect()
+        }));
+    }
+    offers
 }
 
 /// Why an offer may not be taken, if so.

@@ -1,11 +1,12 @@
 //! What holds for every choice among offers, whatever the pool and whatever is on sale.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 use fleetwright_core::{Action, Offer, Plan, Strategy as Choice, Turn};
 use proptest::prelude::*;
 
-use super::script::{World, strategies};
+use super::script::World;
 
 /// Strategies, one at least of which is written into every random world.
 const STRATEGIES: [&str; 11] = [
@@ -110,14 +111,14 @@ prop_compose! {
         }
         let mut line = format!("pool web {desired} by={strategy}");
         if let Some((a, b)) = bounds {
-            line.push_str(&format!(" min={} most={}", a.min(b), a.max(b)));
+            write!(line, " min={} most={}", a.min(b), a.max(b)).unwrap();
         }
         if let Some(cents) = cap {
-            line.push_str(&format!(" max=$0.0{cents}/h"));
+            write!(line, " max=$0.0{cents}/h").unwrap();
         }
         if let Some((base, percent, wait)) = markets {
             let wait = if wait { " wait" } else { "" };
-            line.push_str(&format!(" spot={percent} base={base}{wait}"));
+            write!(line, " spot={percent} base={base}{wait}").unwrap();
         }
         world.line(&line);
         if let Some(size) = size {
