@@ -26,6 +26,7 @@ mod hash;
 mod id;
 mod label;
 mod listing;
+mod markets;
 mod money;
 mod node;
 mod offer;
@@ -36,6 +37,7 @@ mod record;
 mod remote;
 mod secret;
 mod spec;
+mod strategy;
 
 pub use ability::{Balancers, Catalog, Dns, Groups, Interruptions, Quotas, Requests};
 pub use account::{AccountConfig, AccountContext};
@@ -51,11 +53,12 @@ pub use hash::{Fingerprint, fingerprint};
 pub use id::{NodeId, check_name};
 pub use label::{Labels, keys};
 pub use listing::{Coverage, Gap, ListRequest, Listing};
+pub use markets::{Markets, SpotSoldOut};
 pub use money::{Currency, HourlyPrice};
 pub use node::{Access, Addresses, Boot, Node, NodeState};
 pub use offer::{Availability, InstanceType, Offer, Requirements};
-pub use plan::{Action, Brake, Plan, Purpose, Step, Withheld};
-pub use pool::{Candidate, Idle, IdleSignal, Limits, Pool, Strategy};
+pub use plan::{Action, Brake, Plan, Purpose, Step, Turn, Withheld};
+pub use pool::{Candidate, Idle, IdleSignal, Limits, Pool};
 pub use provider::{
     ApiLimit, Checked, Deletion, Idempotency, LimitUnit, Operation, Provider, ProviderInfo,
 };
@@ -63,3 +66,4 @@ pub use record::{Life, NodeRecord, Tenure};
 pub use remote::{Command, Exit, NoOutput, Output, OutputSink, Remote, Stream};
 pub use secret::{Secret, SecretRef, SecretSource};
 pub use spec::{CreateRequest, Created, HostKey, HostKeys, Market, NodeSpec, Token};
+pub use strategy::{Domain, Spread, Strategies, Strategy, StrategyName};

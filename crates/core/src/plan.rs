@@ -1,5 +1,6 @@
 //! What will be done and why: immutable, complete, storable.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::Timestamp;
@@ -108,6 +109,9 @@ pub enum Action {
         offers: Vec<Offer>,
         /// What each is; region, zone, type and market come from the offer.
         spec: Box<NodeSpec>,
+        /// Whose turn this is, where candidates take turns. Absent: nobody's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        turn: Option<Turn>,
     },
     /// Put a Ready node behind its balancer.
     Register {
@@ -128,6 +132,33 @@ pub enum Action {
         /// Which node.
         node: NodeId,
     },
+}
+
+/// A turn of the strategy `round-robin`: written down when the machines are asked for, so that the
+/// next process goes on with the next candidate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Turn {
+    /// Whose turn it is: the label of a candidate, or the name of a provider.
+    pub seat: String,
+    /// Who takes part, with their weights.
+    pub among: BTreeMap<String, u32>,
+}
+
+impl Turn {
+    /// How the credit of each that takes part changes when this turn is taken by `machines`.
+    ///
+    /// This is smooth weighted round-robin: whoever takes part gains its weight with every machine,
+    /// and whose turn it is pays the sum of all weights. The next turn is that of the greatest
+    /// credit, so that a weight of 2 beside a 1 gives `a b a`, not `a a b`.
+    pub fn credits(&self, machines: u32) -> impl Iterator<Item = (&str, i64)> {
+        let all: i64 = self.among.values().map(|weight| i64::from(*weight)).sum();
+        let machines = i64::from(machines);
+        self.among.iter().map(move |(seat, weight)| {
+            let pays = if *seat == self.seat { all } else { 0 };
+            let change = i64::from(*weight).saturating_sub(pays);
+            (seat.as_str(), change.saturating_mul(machines))
+        })
+    }
 }
 
 impl Action {

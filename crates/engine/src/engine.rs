@@ -7,7 +7,7 @@ use std::time::Duration;
 use fleetwright_core::ability::{Member, MemberHealth};
 use fleetwright_core::{
     Access, Clock, Coverage, Error, EventKind, Kind, Life, ListRequest, Node, NodeId, NodeRecord,
-    NodeState, Provider, Remote, Result,
+    NodeState, Provider, Remote, Result, Strategy,
 };
 use fleetwright_store::{Lease, Store};
 use futures::StreamExt;
@@ -23,6 +23,8 @@ const LOGINS: usize = 32;
 const LOGIN_LIMIT: Duration = Duration::from_secs(10);
 /// Single nodes asked for at the same time.
 const QUESTIONS: usize = 16;
+/// How long an offer counts as sold out lately after its mark has run out.
+const LATELY: Duration = Duration::from_hours(1);
 
 /// A fleet with its providers and its journal.
 #[derive(Debug, Clone)]
@@ -101,6 +103,20 @@ impl Engine {
         let records = self.store.nodes().await?;
         let claims = self.store.open_claims().await?;
         let marks = self.store.marks(at).await?;
+        let uses = |wanted| {
+            let mut pools = self.fleet.pools.values();
+            pools.any(|pool| pool.strategy.contains(|one| one == wanted))
+        };
+        let spent_marks = if uses(Strategy::Availability) {
+            self.store.spent_marks(at - LATELY, at).await?
+        } else {
+            Vec::new()
+        };
+        let turns = if uses(Strategy::RoundRobin) {
+            self.store.turns().await?
+        } else {
+            BTreeMap::new()
+        };
         let mut observation = Observation {
             at,
             journal: self.store.journal().to_owned(),
@@ -108,6 +124,8 @@ impl Engine {
             records,
             claims,
             marks,
+            spent_marks,
+            turns,
             ..Observation::default()
         };
         observation.written_off = self.written_off(&observation).await?;

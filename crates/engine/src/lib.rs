@@ -36,7 +36,7 @@ pub use bill::{Bill, BillLine};
 pub use clock::SystemClock;
 pub use converge::{Approval, ConvergeOptions, Outcome, PoolStatus, Standing};
 pub use engine::Engine;
-pub use execute::Executed;
+pub use execute::{Attempt, Executed, Failure};
 pub use extend::{Extended, Extension};
 pub use fleet::{Fleet, Safety};
 pub use guard::{Guarded, Policy};
@@ -46,5 +46,7 @@ pub use observe::{CatalogView, Observation, Seen};
 pub use plan::{PlanOptions, pick_surplus, plan};
 pub use planting::Planting;
 pub use recorder::{Listener, Recorder};
-pub use select::{Exclusion, Selection, select_offers};
+pub use select::{
+    Allotment, Exclusion, Part, Placed, Selection, Share, Situation, allot, select_offers,
+};
 pub use watch::{BACKGROUND, Round, Watch};

@@ -33,6 +33,10 @@ pub struct Observation {
     pub claims: Vec<Claim>,
     /// What is taken for sold out.
     pub marks: Vec<Mark>,
+    /// Marks that have run out lately, if a pool's strategy looks at them.
+    pub spent_marks: Vec<Mark>,
+    /// Where the candidates of pools stand that take turns, by pool.
+    pub turns: BTreeMap<String, BTreeMap<String, i64>>,
     /// Sizes that were decided on for pools, in place of their configured ones.
     pub sizes: BTreeMap<String, u32>,
 }

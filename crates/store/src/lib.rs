@@ -32,6 +32,7 @@ mod nodes;
 mod schema;
 mod store;
 mod transaction;
+mod turns;
 
 pub use budgets::Taken;
 pub use lease::{Held, Lease};

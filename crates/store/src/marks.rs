@@ -86,6 +86,23 @@ impl Store {
             .collect()
     }
 
+    /// The marks that have run out since an instant: what was sold out lately.
+    pub async fn spent_marks(&self, since: Timestamp, now: Timestamp) -> Result<Vec<Mark>> {
+        let rows = self
+            .rows(
+                sqlx::query(
+                    "SELECT value FROM marks WHERE ends_at > $1 AND ends_at <= $2 \
+                     ORDER BY provider, region, zone, instance_type, market",
+                )
+                .bind(since.as_microsecond())
+                .bind(now.as_microsecond()),
+            )
+            .await?;
+        rows.iter()
+            .map(|row| from_json(self.path(), "mark", column(self.path(), row, 0)?))
+            .collect()
+    }
+
     /// Forgets the mark that covers exactly this offer's zone, type and market, if there is one:
     /// the cloud has just said that it has capacity there.
     pub async fn lift_mark(&self, offer: &Offer) -> Result<()> {

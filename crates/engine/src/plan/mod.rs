@@ -5,8 +5,10 @@
 //! twice because a cloud did not answer.
 
 mod cost;
+mod create;
+mod mix;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -17,12 +19,10 @@ use fleetwright_core::{
 };
 
 use self::cost::Costs;
+use self::create::Gap;
 use crate::life::elapsed;
 use crate::tenure::{is_idle_too_long, is_over};
-use crate::{Fleet, Observation, Selection, select_offers};
-
-/// Offers that a create step carries at most.
-const MOST_OFFERS: usize = 32;
+use crate::{Fleet, Observation};
 
 /// What a plan may do beyond the ordinary.
 #[derive(Debug, Clone, Default)]
@@ -280,14 +280,21 @@ impl<'a> Planner<'a> {
                 plural(have, "node")
             );
             let all = kept.into_iter().chain(wanted.iter().copied()).collect();
-            let surplus = pick_surplus(all, have - desired, generation.short());
+            let surplus = mix::pick(pool, all, have - desired, desired, generation.short());
             for record in &surplus {
                 self.delete(record, &reason);
             }
             let leaving: HashSet<&NodeId> = surplus.iter().map(|record| &record.id).collect();
             wanted.retain(|record| !leaving.contains(&record.id));
         } else if with_orphans < desired {
-            self.create(name, pool, desired - with_orphans, with_orphans, ended);
+            let placed = self.placed(name, wanted.iter().chain(&kept).copied());
+            let gap = Gap {
+                missing: desired - with_orphans,
+                have: with_orphans,
+                ended,
+                wanted: desired,
+            };
+            self.create(name, pool, gap, placed);
         }
         if let Some(balancer) = &pool.balancer {
             self.register(balancer, &wanted);
@@ -314,57 +321,6 @@ impl<'a> Planner<'a> {
             reason = format!("it is {} for more than {limit}", record.life);
         }
         self.delete(record, &reason);
-    }
-
-    fn create(&mut self, name: &str, pool: &Pool, count: usize, have: usize, ended: usize) {
-        let Selection {
-            mut offers,
-            excluded,
-        } = select_offers(pool, &self.observation.providers, &self.observation.marks);
-        if offers.is_empty() {
-            let mut why: Vec<String> = excluded
-                .iter()
-                .map(|e| format!("{}: {}", e.what, e.why))
-                .collect();
-            why.dedup();
-            let more = why.len().saturating_sub(4);
-            why.truncate(4);
-            if more > 0 {
-                why.push(format!("and {more} more"));
-            }
-            let reason = if why.is_empty() {
-                "nothing is on offer".into()
-            } else {
-                why.join("; ")
-            };
-            self.withheld.push(Withheld {
-                subject: format!("pool {name}"),
-                what: format!("create {count}"),
-                reason: format!("no offer is left: {reason}"),
-            });
-            return;
-        }
-        offers.truncate(MOST_OFFERS);
-        let spec = self.fleet.node_spec(name, pool, &self.observation.journal);
-        let besides = if ended == 0 {
-            String::new()
-        } else {
-            format!(" besides {ended} whose time is over")
-        };
-        let reason = format!(
-            "pool `{name}` has {}{besides} and wants {}",
-            plural(have, "node"),
-            self.observation.wanted(name, pool)
-        );
-        self.steps.push(Step {
-            action: Action::Create {
-                pool: name.to_owned(),
-                count: u32::try_from(count).unwrap_or(u32::MAX),
-                offers,
-                spec: Box::new(spec),
-            },
-            reason,
-        });
     }
 
     fn register(&mut self, balancer: &str, wanted: &[&'a NodeRecord]) {

@@ -70,6 +70,29 @@ refusals! {
     a_percentage_above_100:
         "[safety]\nmax_removal_percent = 120\n[providers.here]\nkind = 'local'\n";
     an_unknown_strategy: with_pool("desired = 1\nstrategy = 'cheapest'");
+    a_misspelled_strategy_in_a_list: with_pool("desired = 1\nstrategy = ['availability', 'cots']");
+    a_strategy_that_is_a_number: with_pool("desired = 1\nstrategy = 3");
+    a_spread_over_what_is_not_there:
+        with_pool("desired = 1\nstrategy = [{ spread = 'racks' }, 'cost']");
+    a_parameter_that_spread_does_not_have:
+        with_pool("desired = 1\nstrategy = { spread = 'zones', skew = 2 }");
+    a_skew_of_nothing: with_pool("desired = 1\nstrategy = { spread = 'zones', max_skew = 0 }");
+    a_strategy_that_is_named_twice: with_pool("desired = 1\nstrategy = ['cost', 'cost']");
+    no_strategy_in_a_list: with_pool("desired = 1\nstrategy = []");
+    more_than_may_be: with_pool("desired = 5\nmax = 3");
+    fewer_than_must_be: with_pool("desired = 1\nmin = 2");
+    bounds_that_cross: with_pool("desired = 3\nmin = 4\nmax = 2");
+    requirements_that_cross: with_pool("desired = 1\nrequirements = { vcpus = 8, max_vcpus = 4 }");
+    zones_given_twice:
+        with_pool("desired = 1\ncandidates = [{ provider = 'here', zone = 'a', zones = ['b'] }]");
+    a_market_beside_mixed_ones: with_pool(
+        "desired = 1\nmarkets = { spot_percent = 50 }\n\
+         candidates = [{ provider = 'here', market = 'spot' }]");
+    a_share_above_100: with_pool("desired = 1\nmarkets = { spot_percent = 120 }");
+    an_unknown_way_out_when_spot_is_sold_out:
+        with_pool("desired = 1\nmarkets = { spot_percent = 50, spot_sold_out = 'panic' }");
+    turns_that_nobody_has: with_pool(
+        "desired = 1\nstrategy = 'round-robin'\ncandidates = [{ provider = 'here', weight = 0 }]");
     a_misspelled_market:
         with_pool("desired = 1\ncandidates = [{ provider = 'here', market = 'spott' }]");
     a_duration_without_a_unit: with_pool("desired = 1\nlimits = { boot = 90 }");

@@ -15,3 +15,4 @@ mod nodes;
 mod opening;
 mod processes;
 mod support;
+mod turns;

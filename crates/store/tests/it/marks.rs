@@ -102,3 +102,19 @@ async fn a_zone_that_has_capacity_again_loses_its_own_mark_and_no_other() {
     let zones: Vec<_> = left.iter().map(|mark| mark.zone.as_deref()).collect();
     assert_eq!(zones, [Some("b")]);
 }
+
+#[tokio::test]
+async fn marks_that_have_run_out_lately_are_known_until_they_are_lifted() {
+    let scratch = Scratch::new();
+    let store = scratch.open().await;
+    store.put_mark(&mark(100, "sold out")).await.unwrap();
+    let spent = |since, now| {
+        let store = store.clone();
+        async move { store.spent_marks(at(since), at(now)).await.unwrap().len() }
+    };
+    assert_eq!(spent(50, 99).await, 0, "it is in force");
+    assert_eq!(spent(50, 101).await, 1);
+    assert_eq!(spent(100, 101).await, 0, "that is too long ago");
+    store.lift_mark(&offer()).await.unwrap();
+    assert_eq!(spent(50, 101).await, 0, "there was capacity since");
+}

@@ -6,9 +6,12 @@ mod fill;
 mod hands_off;
 mod offers;
 mod over;
+mod pools;
 mod properties;
-mod script;
+pub(crate) mod scenarios;
+pub(crate) mod script;
 mod show;
 mod shrink;
+mod strategies;
 
 use self::script::plan_of;
