@@ -3,8 +3,6 @@
 //! The only errors that lead to another offer are those after which certainly nothing was made.
 //! When nobody can tell, the claim stays open and stands for its machines.
 
-use std::time::Duration;
-
 use fleetwright_core::{
     Action, Claim, ClaimId, ClaimState, CreateRequest, Effect, Error, EventKind, Kind, NodeSpec,
     Offer, Plan, Remedy, Result, Scope, Token, fingerprint, keys,
@@ -19,8 +17,6 @@ use crate::{Engine, Observation};
 
 /// Create calls of one pool at the same time.
 const CREATES: usize = 4;
-/// How long a place without capacity is left alone.
-const SOLD_OUT: Duration = Duration::from_mins(3);
 
 /// How one call ended.
 enum Ended {
@@ -98,6 +94,10 @@ impl Engine {
                 break;
             }
             if closed.iter().any(|mark| mark.covers(offer)) {
+                continue;
+            }
+            if let Some(error) = self.held_back(offer).await? {
+                errors.push(error.with_context("offer", offer.label()));
                 continue;
             }
             let attempt = u32::try_from(at).unwrap_or(u32::MAX).saturating_add(1);
@@ -266,38 +266,14 @@ impl Engine {
             zone: (scope == Scope::Zone).then(|| offer.zone.clone()).flatten(),
             instance_type: capacity.then(|| offer.instance_type.clone()),
             market: capacity.then_some(offer.market),
-            until: self.clock.now() + SOLD_OUT,
+            until: self.clock.now(),
             error: error.report(),
         };
         if capacity {
-            // Zones that the cloud names in the same breath have some, whatever we believed.
-            for zone in &named_zones(error) {
-                self.store
-                    .lift_mark(&Offer {
-                        zone: Some(zone.clone()),
-                        ..offer.clone()
-                    })
-                    .await?;
-            }
-            self.store.put_mark(&mark).await?;
-            self.recorder.note(EventKind::CapacityMarked {
-                place: offer.label(),
-                until: mark.until,
-                error: error.report(),
-            });
+            return self.remember_refusal(offer, error, &mark).await;
         }
         Ok(mark)
     }
-}
-
-/// The zones that a refusal names as having capacity: see [`Error::ZONES`].
-fn named_zones(error: &Error) -> Vec<String> {
-    error
-        .context()
-        .filter(|(name, _)| *name == Error::ZONES)
-        .flat_map(|(_, zones)| zones.split(", "))
-        .map(str::to_owned)
-        .collect()
 }
 
 /// `count` in parts of at most `batch`.
