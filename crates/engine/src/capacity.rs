@@ -155,8 +155,11 @@ impl Engine {
         if record.market != Market::Spot {
             return Ok(None);
         }
-        let error = Error::new(Kind::Capacity, format!("`{}` was taken back: {why}", record.name))
-            .with_context("node", record.id.to_string());
+        let error = Error::new(
+            Kind::Capacity,
+            format!("`{}` was taken back: {why}", record.name),
+        )
+        .with_context("node", record.id.to_string());
         let mark = Mark {
             provider: record.id.provider().to_owned(),
             region: Some(record.id.region().to_owned()),
@@ -341,7 +344,10 @@ impl Place {
 
 /// Refuses a filter that would select nothing, or everything, by mistake.
 fn check_keys(filter: &Filter) -> Result<()> {
-    let odd = filter.terms().iter().find(|term| !KEYS.contains(&term.key()));
+    let odd = filter
+        .terms()
+        .iter()
+        .find(|term| !KEYS.contains(&term.key()));
     match odd {
         None => Ok(()),
         Some(term) => Err(Error::new(

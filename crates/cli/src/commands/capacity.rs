@@ -110,7 +110,13 @@ fn show(report: &Report, now: Timestamp) -> Result<()> {
         let rows = rates.iter().map(|one| rate(one, now)).collect();
         output::line("")?;
         let header = [
-            "PROVIDER", "REGION", "BUDGET", "BURST", "DOCUMENTED", "NOW", "THROTTLED",
+            "PROVIDER",
+            "REGION",
+            "BUDGET",
+            "BURST",
+            "DOCUMENTED",
+            "NOW",
+            "THROTTLED",
         ];
         output::table(&header, rows)?;
     }
@@ -125,7 +131,9 @@ fn place(place: &Place) -> Vec<String> {
         any(place.region.as_ref()),
         any(place.zone.as_ref()),
         any(place.instance_type.as_ref()),
-        place.market.map_or_else(|| "*".to_owned(), |market| market.to_string()),
+        place
+            .market
+            .map_or_else(|| "*".to_owned(), |market| market.to_string()),
     ]
 }
 
@@ -162,7 +170,10 @@ fn rate(one: &RateReport, now: Timestamp) -> Vec<String> {
         LimitUnit::Machines => "machines",
     };
     let blocked = one.blocked_until.map(|until| seconds(now, until));
-    let (whole, part) = (one.milli_per_minute / 1000, one.milli_per_minute % 1000 / 100);
+    let (whole, part) = (
+        one.milli_per_minute / 1000,
+        one.milli_per_minute % 1000 / 100,
+    );
     vec![
         one.provider.clone(),
         one.region.clone(),

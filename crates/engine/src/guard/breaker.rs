@@ -242,7 +242,10 @@ mod tests {
 
         let later = start + Duration::from_secs(11);
         let pass = breakers.admit("a", later).await.unwrap().unwrap();
-        assert!(wait(&breakers, "a", later).await.is_some(), "only one probe");
+        assert!(
+            wait(&breakers, "a", later).await.is_some(),
+            "only one probe"
+        );
         let down = Error::new(Kind::Unavailable, "down");
         let failed = breakers.settle("a", pass, Some(&down), later).await;
         assert_eq!(failed.unwrap(), Some(Transition::Opened));

@@ -57,7 +57,10 @@ impl Budget {
                     clock.sleep(TURN).await;
                     continue;
                 }
-                match self.try_take(&bucket, draw(limit, ask, amount), clock).await? {
+                match self
+                    .try_take(&bucket, draw(limit, ask, amount), clock)
+                    .await?
+                {
                     Taken::Granted => break,
                     Taken::Wait(wait) => clock.sleep(wait.max(Duration::from_millis(1))).await,
                 }
@@ -66,12 +69,7 @@ impl Budget {
         Ok(())
     }
 
-    async fn try_take(
-        &self,
-        bucket: &str,
-        draw: Draw,
-        clock: &dyn Clock,
-    ) -> Result<Taken> {
+    async fn try_take(&self, bucket: &str, draw: Draw, clock: &dyn Clock) -> Result<Taken> {
         let now = clock.now();
         if let Some(store) = &self.store {
             return store.take(bucket, draw, now).await;
@@ -167,7 +165,10 @@ fn amount(limit: &ApiLimit, ask: Ask<'_>) -> u32 {
 }
 
 fn draw(limit: &ApiLimit, ask: Ask<'_>, amount: u32) -> Draw {
-    let mut priorities = limit.operations.iter().map(|operation| operation.priority());
+    let mut priorities = limit
+        .operations
+        .iter()
+        .map(|operation| operation.priority());
     let first = priorities.next();
     Draw {
         burst: limit.burst,

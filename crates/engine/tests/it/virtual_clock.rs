@@ -67,6 +67,17 @@ impl VirtualClock {
         }
     }
 
+    fn sleeper(&self, duration: Duration) -> Sleep {
+        let mut inner = self.0.lock().unwrap();
+        inner.last += 1;
+        let key = (inner.now + duration, inner.last);
+        inner.sleepers.insert(key, None);
+        Sleep {
+            clock: self.clone(),
+            key,
+        }
+    }
+
     /// Goes to the next instant for which somebody waits.
     fn wake_next(&self) {
         let mut inner = self.0.lock().unwrap();
@@ -93,16 +104,7 @@ impl Clock for VirtualClock {
     }
 
     async fn sleep(&self, duration: Duration) {
-        let mut inner = self.0.lock().unwrap();
-        inner.last += 1;
-        let key = (inner.now + duration, inner.last);
-        inner.sleepers.insert(key, None);
-        drop(inner);
-        Sleep {
-            clock: self.clone(),
-            key,
-        }
-        .await;
+        self.sleeper(duration).await;
     }
 }
 
@@ -119,7 +121,9 @@ impl Future for Sleep {
         if inner.now >= self.key.0 {
             return Poll::Ready(());
         }
-        inner.sleepers.insert(self.key, Some(context.waker().clone()));
+        inner
+            .sleepers
+            .insert(self.key, Some(context.waker().clone()));
         Poll::Pending
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fleetwright_core::{
-    Action, ApiLimit, Candidate, Clock, ClaimId, CreateRequest, Kind, LimitUnit, ListRequest,
+    Action, ApiLimit, Candidate, ClaimId, Clock, CreateRequest, Kind, LimitUnit, ListRequest,
     Market, NodeRecord, NodeSpec, Operation, Pool, Provider, Purpose, Span, Token, fingerprint,
 };
 use fleetwright_engine::{Engine, Guarded, PlanOptions, Policy, Recorder, Standing};
@@ -224,8 +224,8 @@ async fn a_hundred_gpu_nodes_come_from_what_is_left_of_three_clouds_in_trouble()
     let meanwhile = async {
         sky.clock.sleep(Duration::from_mins(1)).await;
         let calls = sky.world("down").calls().unwrap().len();
-        let plan = second.plan(Purpose::Converge, &PlanOptions::default());
-        let (plan, _) = plan.await.unwrap();
+        let any = PlanOptions::default();
+        let (plan, _) = second.plan(Purpose::Converge, &any).await.unwrap();
         let asked = sky.world("down").calls().unwrap().len() - calls;
         (plan, asked)
     };
@@ -235,10 +235,7 @@ async fn a_hundred_gpu_nodes_come_from_what_is_left_of_three_clouds_in_trouble()
         ..run
     };
     let both = async { join!(first.converge(&run), meanwhile) };
-    let (outcome, (plan, asked)) = sky
-        .clock
-        .run(&[first.store(), second.store()], both)
-        .await;
+    let (outcome, (plan, asked)) = sky.clock.run(&[first.store(), second.store()], both).await;
     let outcome = outcome.unwrap();
 
     // All of them, in the order of the candidates: as many as each can give.
@@ -257,7 +254,10 @@ async fn a_hundred_gpu_nodes_come_from_what_is_left_of_three_clouds_in_trouble()
         .filter(|call| call.operation == Operation::Create && call.at >= began)
         .collect();
     let throttled = sky.world("slow").throttled().unwrap() - throttled_before;
-    assert!((1..=8).contains(&throttled), "{throttled} throttling answers");
+    assert!(
+        (1..=8).contains(&throttled),
+        "{throttled} throttling answers"
+    );
     let late: Vec<_> = creates.iter().filter(|call| call.at >= minute).collect();
     assert!(
         late.iter()
@@ -265,10 +265,11 @@ async fn a_hundred_gpu_nodes_come_from_what_is_left_of_three_clouds_in_trouble()
         "{late:#?}"
     );
     let end = late.last().unwrap().at;
-    let allowed = end.duration_since(minute).as_secs_f64() * f64::from(PER_MINUTE) / 60.0;
-    let made = late.len() as f64;
-    assert!(allowed > 20.0, "there is something to measure: {allowed}");
-    assert!(made > 0.9 * allowed, "{made} of {allowed}");
+    let millis = u64::try_from(end.duration_since(minute).as_millis()).unwrap();
+    let allowed = millis * u64::from(PER_MINUTE) / 60_000;
+    let made = u64::try_from(late.len()).unwrap();
+    assert!(allowed > 20, "there is something to measure: {allowed}");
+    assert!(made * 10 > allowed * 9, "{made} of {allowed}");
 
     // The second process does not plan with the marked place, nor ask the cloud that is down.
     let offers: Vec<_> = plan
@@ -281,15 +282,27 @@ async fn a_hundred_gpu_nodes_come_from_what_is_left_of_three_clouds_in_trouble()
         .flatten()
         .collect();
     assert!(!offers.is_empty());
-    assert!(offers.iter().all(|offer| offer.region != "short-1"), "{offers:#?}");
-    assert!(asked <= 1, "{asked} calls to a cloud that is known to be down");
+    assert!(
+        offers.iter().all(|offer| offer.region != "short-1"),
+        "{offers:#?}"
+    );
+    assert!(
+        asked <= 1,
+        "{asked} calls to a cloud that is known to be down"
+    );
 
     // Nor does it ask the marked places when it makes nodes: neither the one that is sold out nor
     // the one whose 40 machines are used up.
-    let before = (sky.bought("short", "short-1").0, sky.bought("slow", "slow-1").0);
+    let before = (
+        sky.bought("short", "short-1").0,
+        sky.bought("slow", "slow-1").0,
+    );
     let outcome = sky.converge(&second).await;
     assert_eq!(outcome.executed.created, 10, "{outcome:#?}");
-    let after = (sky.bought("short", "short-1").0, sky.bought("slow", "slow-1").0);
+    let after = (
+        sky.bought("short", "short-1").0,
+        sky.bought("slow", "slow-1").0,
+    );
     assert_eq!(before, after);
     assert_eq!(sky.bought("short", "short-2").1, 70);
 }
@@ -311,17 +324,18 @@ async fn a_cloud_that_is_down_is_asked_by_one_probe_at_a_time_over_all_processes
             sky.clock.sleep(Duration::from_secs(1)).await;
         }
     };
-    let began = sky.clock.now();
     let all = async { join!(look(&engines[0]), look(&engines[1]), look(&engines[2])) };
     sky.clock.run(&stores, all).await;
-    let minutes = sky.clock.now().duration_since(began).as_secs_f64() / 60.0;
     let calls = sky.world("down").calls().unwrap().len();
     // Eight failures open it, and those that were under way with them. Then one probe after 15 s,
     // 30 s, 60 s and so on, for all three together.
-    assert!(calls <= 8 + 2 + 3, "{calls} calls in {minutes} minutes");
+    assert!(calls <= 8 + 2 + 3, "{calls} calls in a minute");
     let breakers = engines[2].breakers("down").await.unwrap();
     assert_eq!(breakers.len(), 1);
-    assert!(breakers[0].open && breakers[0].failures >= 8, "{breakers:?}");
+    assert!(
+        breakers[0].open && breakers[0].failures >= 8,
+        "{breakers:?}"
+    );
 }
 
 /// Asks for one more node than there are, whenever a mark is over; says when the cloud was asked.
@@ -396,7 +410,10 @@ async fn a_spot_machine_that_was_taken_back_marks_its_place() {
     assert_eq!(mark.zone.as_deref(), Some("short-1-a"));
     let shortages = engine.shortages().await.unwrap();
     assert_eq!(shortages.len(), 1);
-    assert!(shortages[0].error.message.contains("taken back"), "{shortages:?}");
+    assert!(
+        shortages[0].error.message.contains("taken back"),
+        "{shortages:?}"
+    );
     // And can be forgotten, by place.
     let clear = async |filter: &str| {
         let filter = filter.parse().unwrap();
