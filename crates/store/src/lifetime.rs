@@ -72,7 +72,7 @@ impl Lifetime {
             (self.estimate, observed)
         };
         Self {
-            estimate: within_bounds(low + (high - low) / 2),
+            estimate: within_bounds(low + high.saturating_sub(low) / 2),
             observed: self.observed.saturating_add(1),
         }
     }

@@ -84,7 +84,7 @@ pub enum Admission {
     /// Its mark is over, and this request is the one that finds out whether the shortage is.
     Probe,
     /// It is taken for sold out, or another request is finding out.
-    Held(Mark),
+    Held(Box<Mark>),
 }
 
 // === impl Mark ===
@@ -180,35 +180,31 @@ impl Store {
         let believed = find(&mut transaction, &key)
             .await?
             .filter(|found| found.is_believed(now));
-        let shortage = match believed {
-            Some(found) => {
-                let lasted = between(found.since, now);
-                let learned =
-                    learn(&mut transaction, &key, now, |l| l.refused_again(lasted)).await?;
-                let until = after(now, Lifetime::next_mark(lasted));
-                Shortage {
-                    mark: Mark {
-                        until: until.max(found.mark.until),
-                        ..mark.clone()
-                    },
-                    since: found.since,
-                    refused_at: now,
-                    probe_until: Timestamp::UNIX_EPOCH,
-                    lifetime: learned,
-                }
+        let shortage = if let Some(found) = believed {
+            let lasted = between(found.since, now);
+            let learned = learn(&mut transaction, &key, now, |l| l.refused_again(lasted)).await?;
+            let until = after(now, Lifetime::next_mark(lasted));
+            Shortage {
+                mark: Mark {
+                    until: until.max(found.mark.until),
+                    ..mark.clone()
+                },
+                since: found.since,
+                refused_at: now,
+                probe_until: Timestamp::UNIX_EPOCH,
+                lifetime: learned,
             }
-            None => {
-                let lifetime = lifetime(&mut transaction, &key).await?;
-                Shortage {
-                    mark: Mark {
-                        until: after(now, lifetime.first_mark()),
-                        ..mark.clone()
-                    },
-                    since: now,
-                    refused_at: now,
-                    probe_until: Timestamp::UNIX_EPOCH,
-                    lifetime,
-                }
+        } else {
+            let lifetime = lifetime(&mut transaction, &key).await?;
+            Shortage {
+                mark: Mark {
+                    until: after(now, lifetime.first_mark()),
+                    ..mark.clone()
+                },
+                since: now,
+                refused_at: now,
+                probe_until: Timestamp::UNIX_EPOCH,
+                lifetime,
             }
         };
         put(&mut transaction, &shortage).await?;
@@ -424,14 +420,14 @@ impl Store {
 enum Judgment {
     Free,
     HalfOpen(Vec<Shortage>),
-    Held(Mark),
+    Held(Box<Mark>),
 }
 
 fn judge(shortages: Vec<Shortage>, now: Timestamp) -> Judgment {
     let mut half_open = Vec::new();
     for shortage in shortages {
         if let Some(mark) = shortage.clone().in_force(now) {
-            return Judgment::Held(mark);
+            return Judgment::Held(Box::new(mark));
         }
         if shortage.is_believed(now) {
             half_open.push(shortage);

@@ -116,19 +116,18 @@ impl Breakers {
             return self.close(place).await;
         };
         let error = failure.report().to_string();
-        let (circuit, opened) = match &self.store {
-            Some(store) => {
-                store
-                    .count_failure(&self.account, place, pass.probe, self.patience, error, now)
-                    .await?
-            }
-            None => {
-                let found = self.known().circuits.get(place).cloned();
-                let mut circuit = found.unwrap_or_else(|| Circuit::new(now));
-                let opened = circuit.fail(pass.probe, self.patience, error, now);
-                (circuit, opened)
-            }
+        let Some(store) = &self.store else {
+            let mut known = self.known();
+            let circuit = known
+                .circuits
+                .entry(place.to_owned())
+                .or_insert_with(|| Circuit::new(now));
+            let opened = circuit.fail(pass.probe, self.patience, error, now);
+            return Ok(opened.then_some(Transition::Opened));
         };
+        let (circuit, opened) = store
+            .count_failure(&self.account, place, pass.probe, self.patience, error, now)
+            .await?;
         self.known().circuits.insert(place.to_owned(), circuit);
         Ok(opened.then_some(Transition::Opened))
     }
@@ -146,23 +145,19 @@ impl Breakers {
     }
 
     async fn claim(&self, place: &str, next: Timestamp, now: Timestamp) -> Result<bool> {
-        match &self.store {
-            Some(store) => {
-                let pause = self.patience.pause;
-                store.claim_probe(&self.account, place, pause, now).await
-            }
-            None => {
-                let mut known = self.known();
-                let circuit = known.circuits.get_mut(place);
-                Ok(circuit.is_some_and(|circuit| {
-                    let is_due = circuit.until.is_some_and(|until| until <= now);
-                    if is_due {
-                        circuit.until = Some(next);
-                    }
-                    is_due
-                }))
-            }
+        if let Some(store) = &self.store {
+            let pause = self.patience.pause;
+            return store.claim_probe(&self.account, place, pause, now).await;
         }
+        let mut known = self.known();
+        let circuit = known.circuits.get_mut(place);
+        Ok(circuit.is_some_and(|circuit| {
+            let is_due = circuit.until.is_some_and(|until| until <= now);
+            if is_due {
+                circuit.until = Some(next);
+            }
+            is_due
+        }))
     }
 
     /// Reads what the journal says, unless that was done within the last second.

@@ -45,6 +45,11 @@ impl VirtualClock {
         self.0.lock().unwrap().now += duration;
     }
 
+    /// Waits, as [`Clock::sleep`] does.
+    pub(crate) async fn sleep_for(&self, duration: Duration) {
+        self.sleeper(duration).await;
+    }
+
     /// Runs something to its end, while time passes as it is needed.
     pub(crate) async fn run<T>(&self, stores: &[&Store], work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);

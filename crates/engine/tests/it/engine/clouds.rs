@@ -222,7 +222,7 @@ async fn a_hundred_gpu_nodes_come_from_what_is_left_of_three_clouds_in_trouble()
     let first = sky.engine(pool(100, &ORDER)).await;
     let second = sky.engine(pool(110, &ORDER)).await;
     let meanwhile = async {
-        sky.clock.sleep(Duration::from_mins(1)).await;
+        sky.clock.sleep_for(Duration::from_mins(1)).await;
         let calls = sky.world("down").calls().unwrap().len();
         let any = PlanOptions::default();
         let (plan, _) = second.plan(Purpose::Converge, &any).await.unwrap();
@@ -321,7 +321,7 @@ async fn a_cloud_that_is_down_is_asked_by_one_probe_at_a_time_over_all_processes
         for _ in 0..60 {
             let listing = engine.providers()["down"].list(&everywhere).await;
             assert!(listing.is_err());
-            sky.clock.sleep(Duration::from_secs(1)).await;
+            sky.clock.sleep_for(Duration::from_secs(1)).await;
         }
     };
     let all = async { join!(look(&engines[0]), look(&engines[1]), look(&engines[2])) };
