@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use fleetwright_core::{Error, Filter, Kind, Result, Span};
 
+use crate::commands::capacity::Capacity;
+
 /// Gets machines from any cloud, exactly once, and keeps them as they should be.
 #[derive(Debug, Parser)]
 #[command(
@@ -149,6 +151,16 @@ Example:
 Nodes carry the identity of the journal that made them, and no other journal touches them. If that
 journal is lost, this command makes records of its nodes in the present one.")]
     Adopt(Adopt),
+    /// Show or forget what is taken for sold out, and show how fast each cloud may be called
+    #[command(after_help = "\
+Examples:
+  fleetwright capacity --rates
+  fleetwright capacity --clear region=us-*,type=p5.48xlarge
+
+An offer that a cloud has refused for want of machines is left alone for a while, by all processes;
+for how long is learned from how long that lasted before.
+Exit status: 0; 4 if the filter speaks of something else than places.")]
+    Capacity(Capacity),
     /// List the configured providers, what they can do, and the kinds that exist
     #[command(after_help = "\
 Example:

@@ -214,6 +214,11 @@ impl Error {
     /// refused as a whole, so that fewer may well be had: see [`Self::refused_whole`].
     pub const WHOLE: &'static str = "refused-whole";
 
+    /// The context of a `rate-limited` error whose call was not sent, because an earlier answer's
+    /// headers had announced that it would be refused. Its value names the bucket. Nobody called
+    /// too fast then: the guard holds all processes back, and does not take its rate for too high.
+    pub const ANNOUNCED: &'static str = "announced-limit";
+
     /// Makes an error. The effect starts as [`Effect::None`], except for timeouts and unexpected
     /// answers, where nobody can know.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {

@@ -12,6 +12,7 @@
 
 mod audit;
 mod bill;
+mod capacity;
 mod clock;
 mod converge;
 mod discover;
@@ -33,6 +34,7 @@ mod watch;
 
 pub use audit::{Audit, Duplicate, Surplus};
 pub use bill::{Bill, BillLine};
+pub use capacity::{BreakerReport, LearnedReport, Place, RateReport, ShortageReport};
 pub use clock::SystemClock;
 pub use converge::{Approval, ConvergeOptions, Outcome, PoolStatus, Standing};
 pub use engine::Engine;

@@ -174,6 +174,7 @@ impl Engine {
             )
             .await?;
         self.recorder.announce(&events);
+        self.remember_success(claim, nodes).await?;
         Ok(nodes.len())
     }
 

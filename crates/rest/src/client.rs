@@ -179,7 +179,8 @@ impl Client {
                 Kind::RateLimited,
                 "no calls are left until the limit is reset",
             )
-            .with_retry_after(wait);
+            .with_retry_after(wait)
+            .with_context(Error::ANNOUNCED, bucket);
             return Err(unsent(&call, error));
         }
         let kept = match inner.credential.kept().await {

@@ -2,12 +2,13 @@
 //!
 //! One SQLite file, used by several processes at once: command lines next to each other and next
 //! to a server. What may not be lost (leases, claims, nodes) is on disk before a call returns;
-//! what can be found again or is only an account of things (marks, budgets, events written alone)
+//! what can be found again or is only an account of things (marks, budgets, breakers, events written
+//! alone)
 //! survives the death of the process but perhaps not of the machine.
 //!
 //! ```text
 //!               ┌─ durable: one connection, synchronous = FULL ──► leases, claims, nodes
-//!  Store ───────┼─ loose:   one connection, synchronous = NORMAL ► events, marks, budgets
+//!  Store ───────┼─ loose:   one connection, synchronous = NORMAL ► events, marks, budgets, breakers
 //!               └─ reads:   two connections, read-only ──────────► everything
 //! ```
 //!
@@ -21,12 +22,14 @@
 //! The SQL is the same for PostgreSQL, apart from opening a file (`file`, `schema`) and the word
 //! that begins a transaction.
 
+mod breakers;
 mod budgets;
 mod claims;
 mod error;
 mod events;
 mod file;
 mod lease;
+mod lifetime;
 mod marks;
 mod nodes;
 mod schema;
@@ -34,7 +37,9 @@ mod store;
 mod transaction;
 mod turns;
 
-pub use budgets::Taken;
+pub use breakers::{Circuit, Patience};
+pub use budgets::{BudgetState, Draw, Taken, Throttled};
 pub use lease::{Held, Lease};
-pub use marks::Mark;
+pub use lifetime::Lifetime;
+pub use marks::{Admission, Learned, Mark, Shortage};
 pub use store::Store;

@@ -17,7 +17,8 @@ use crate::file;
 /// Version, name and SQL of every migration, in order.
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "journal", include_str!("../migrations/0001_journal.sql")),
-    (2, "turns", include_str!("../migrations/0002_turns.sql")),
+    (3, "turns", include_str!("../migrations/0003_turns.sql")),
+    (2, "memory", include_str!("../migrations/0002_memory.sql")),
 ];
 
 /// The version that this program writes.

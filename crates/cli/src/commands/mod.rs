@@ -4,6 +4,7 @@ mod adopt;
 mod apply;
 mod audit;
 mod bill;
+pub(crate) mod capacity;
 mod completions;
 mod down;
 mod env;
@@ -77,6 +78,7 @@ async fn command(context: &Context, command: Command) -> Result<Exit> {
         Command::Events(args) => events::run(context, &args).await,
         Command::Adopt(args) => adopt::run(context, &args).await,
         Command::Audit => audit::run(context).await,
+        Command::Capacity(args) => capacity::run(context, &args).await,
         Command::Providers(args) => providers::run(context, &args).await,
         Command::Validate(_)
         | Command::Init(_)

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use fleetwright_core::{Amount, HourlyPrice, Life, NodeRecord, Result};
-use fleetwright_engine::{Bill, Engine, PoolStatus};
+use fleetwright_engine::{Bill, BreakerReport, Engine, PoolStatus};
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::nodes::address;
+use super::providers;
 use crate::background::{self, State};
 use crate::context::{Context, sort};
 use crate::exit::Exit;
@@ -32,6 +33,15 @@ struct Report {
     ends: Vec<End>,
     /// Whether limits are kept.
     limits: State,
+    /// Places that are not asked, because they failed too often.
+    suspended: Vec<Suspended>,
+}
+
+/// A place that is not asked.
+#[derive(Serialize)]
+struct Suspended {
+    provider: String,
+    breaker: BreakerReport,
 }
 
 /// How long a node may run.
@@ -74,6 +84,7 @@ pub(super) async fn run(context: &Context) -> Result<Exit> {
         bill,
         ends: records.iter().map(|record| end(&engine, record)).collect(),
         limits: background::state(context).await?,
+        suspended: suspended(&engine).await?,
     };
     let settled = report.unseen.is_empty() && report.pools.iter().all(PoolStatus::is_settled);
     let exit = if settled {
@@ -120,6 +131,9 @@ pub(super) async fn run(context: &Context) -> Result<Exit> {
     for place in &report.unseen {
         output::error_line(&format!("not seen: {place}"));
     }
+    for one in &report.suspended {
+        output::error_line(&providers::suspended(&one.provider, &one.breaker));
+    }
     for record in &report.failed {
         output::error_line(&format!("{}: {}", record.name, record.reason));
     }
@@ -133,6 +147,23 @@ pub(super) async fn run(context: &Context) -> Result<Exit> {
     ));
     show_limits(context, &report.limits);
     Ok(exit)
+}
+
+async fn suspended(engine: &Engine) -> Result<Vec<Suspended>> {
+    let mut all = Vec::new();
+    for name in engine.providers().keys() {
+        let breakers = engine.breakers(name).await?;
+        all.extend(
+            breakers
+                .into_iter()
+                .filter(|breaker| breaker.open)
+                .map(|breaker| Suspended {
+                    provider: name.clone(),
+                    breaker,
+                }),
+        );
+    }
+    Ok(all)
 }
 
 fn end(engine: &Engine, record: &NodeRecord) -> End {

@@ -131,6 +131,8 @@ fn every_answer_has_the_documented_keys_and_no_others() {
     answers.ask(&bed, 0, &["extend", "--all", "5m"]);
     answers.ask(&bed, 0, &["audit"]);
     answers.ask(&bed, 0, &["providers", "--check"]);
+    answers.ask(&bed, 0, &["capacity", "--learned", "--rates", "--clear"]);
+    answers.ask(&bed, 0, &["capacity"]);
     let events = bed.must(0, &["events", "--json"]);
     assert!(events.stdout.lines().count() > 4);
     for line in events.stdout.lines() {

@@ -16,7 +16,6 @@
 //! Nothing of this is kept for the next run but the marks of what was sold out.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use fleetwright_core::{
     Action, Claim, ClaimId, ClaimState, CreateRequest, Effect, Error, EventKind, Kind, NodeSpec,
@@ -33,8 +32,6 @@ use crate::{Engine, Observation};
 
 /// Create calls of one pool at the same time.
 const CREATES: usize = 4;
-/// How long a place without capacity is left alone.
-const SOLD_OUT: Duration = Duration::from_mins(3);
 
 /// What a create step is about.
 struct Wish<'a> {
@@ -141,6 +138,10 @@ impl Engine {
             }
             if let Some(mark) = own.of(offer).or_else(|| shared.of(offer)) {
                 tally.passed_over(offer, mark.error);
+                continue;
+            }
+            if let Some(error) = self.held_back(offer).await? {
+                tally.passed_over(offer, error.report());
                 continue;
             }
             let attempt = u32::try_from(at).unwrap_or(u32::MAX).saturating_add(1);
@@ -357,21 +358,7 @@ impl Engine {
     async fn mark(&self, offer: &Offer, error: &Error) -> Result<Mark> {
         let mark = self.cover(offer, error);
         if error.kind() == Kind::Capacity {
-            // Zones that the cloud names in the same breath have some, whatever we believed.
-            for zone in &named_zones(error) {
-                self.store
-                    .lift_mark(&Offer {
-                        zone: Some(zone.clone()),
-                        ..offer.clone()
-                    })
-                    .await?;
-            }
-            self.store.put_mark(&mark).await?;
-            self.recorder.note(EventKind::CapacityMarked {
-                place: offer.label(),
-                until: mark.until,
-                error: error.report(),
-            });
+            return self.remember_refusal(offer, error, &mark).await;
         }
         Ok(mark)
     }
@@ -395,20 +382,10 @@ impl Engine {
             zone: (scope == Scope::Zone).then(|| offer.zone.clone()).flatten(),
             instance_type: capacity.then(|| offer.instance_type.clone()),
             market: capacity.then_some(offer.market),
-            until: self.clock.now() + SOLD_OUT,
+            until: self.clock.now(),
             error: error.report(),
         }
     }
-}
-
-/// The zones that a refusal names as having capacity: see [`Error::ZONES`].
-fn named_zones(error: &Error) -> Vec<String> {
-    error
-        .context()
-        .filter(|(name, _)| *name == Error::ZONES)
-        .flat_map(|(_, zones)| zones.split(", "))
-        .map(str::to_owned)
-        .collect()
 }
 
 /// `count` in parts of at most `batch`.

@@ -4,6 +4,7 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+mod breakers;
 mod budgets;
 mod child;
 mod claims;
