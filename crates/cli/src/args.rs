@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use fleetwright_core::{Error, Filter, Kind, Result, Span};
 
+use crate::commands::Offers;
+
 /// Gets machines from any cloud, exactly once, and keeps them as they should be.
 #[derive(Debug, Parser)]
 #[command(
@@ -149,6 +151,17 @@ Example:
 Nodes carry the identity of the journal that made them, and no other journal touches them. If that
 journal is lost, this command makes records of its nodes in the present one.")]
     Adopt(Adopt),
+    /// List what can be had, cheapest first: price, availability, and why not something else
+    #[command(after_help = "\
+Examples:
+  fleetwright offers --gpu H100:8 --region 'eu-*' --max-price 30
+  fleetwright offers --vcpus 16+ --memory 64GiB+ --market spot
+  fleetwright offers --why-not sim.h100x8 --max-price 30
+  fleetwright offers --refresh
+
+Works offline: nobody is asked unless `--refresh` is given or nothing is stored of a provider. Ends
+with status 20 if a part of the answer is old or missing because a provider did not answer.")]
+    Offers(Box<Offers>),
     /// List the configured providers, what they can do, and the kinds that exist
     #[command(after_help = "\
 Example:

@@ -5,11 +5,12 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
+use std::sync::Arc;
 
 use fleetwright_core::ability::{Member, Offering};
 use fleetwright_core::{
-    Claim, Coverage, Fingerprint, InstanceType, Node, NodeId, NodeRecord, Pool, ProviderInfo,
-    Token, fingerprint, keys,
+    Claim, Coverage, Fingerprint, HourlyPrice, InstanceType, Node, NodeId, NodeRecord, Pool,
+    Prices, ProviderInfo, Token, fingerprint, keys,
 };
 use fleetwright_store::Mark;
 use jiff::Timestamp;
@@ -35,6 +36,10 @@ pub struct Observation {
     pub marks: Vec<Mark>,
     /// Sizes that were decided on for pools, in place of their configured ones.
     pub sizes: BTreeMap<String, u32>,
+    /// The user's corrections of prices, which the catalogs have in them already.
+    pub prices: Arc<Prices>,
+    /// How many machines have taken the rate of each of them.
+    pub taken: Vec<u32>,
 }
 
 /// What one provider showed.
@@ -62,6 +67,8 @@ pub struct CatalogView {
     /// All offerings, sorted by type.
     pub offerings: Vec<Offering>,
     pub(crate) by_type: HashMap<String, Range<usize>>,
+    /// The provider's own prices, once they are corrected.
+    pub(crate) lists: Vec<Option<HourlyPrice>>,
 }
 
 impl CatalogView {
@@ -79,6 +86,7 @@ impl CatalogView {
             types,
             offerings,
             by_type,
+            lists: Vec::new(),
         }
     }
 }

@@ -14,6 +14,7 @@ mod init;
 mod limits;
 mod node;
 mod nodes;
+mod offers;
 mod outcome;
 mod plan;
 mod providers;
@@ -23,6 +24,8 @@ mod up;
 mod validate;
 
 use fleetwright_core::Result;
+
+pub(crate) use offers::Offers;
 
 use crate::args::{Cli, Command};
 use crate::background;
@@ -77,6 +80,7 @@ async fn command(context: &Context, command: Command) -> Result<Exit> {
         Command::Events(args) => events::run(context, &args).await,
         Command::Adopt(args) => adopt::run(context, &args).await,
         Command::Audit => audit::run(context).await,
+        Command::Offers(args) => offers::run(context, &args).await,
         Command::Providers(args) => providers::run(context, &args).await,
         Command::Validate(_)
         | Command::Init(_)

@@ -5,9 +5,11 @@
 //! twice because a cloud did not answer.
 
 mod cost;
+mod rates;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use fleetwright_core::ability::{Member, MemberHealth};
@@ -19,7 +21,7 @@ use fleetwright_core::{
 use self::cost::Costs;
 use crate::life::elapsed;
 use crate::tenure::{is_idle_too_long, is_over};
-use crate::{Fleet, Observation, Selection, select_offers};
+use crate::{Fleet, Observation, Seen, Selection, select_offers};
 
 /// Offers that a create step carries at most.
 const MOST_OFFERS: usize = 32;
@@ -53,6 +55,8 @@ pub fn plan(
         steps: Vec::new(),
         withheld: Vec::new(),
         removals: 0,
+        providers: Cow::Borrowed(&observation.providers),
+        taken: observation.taken.clone(),
     };
     let limited = matches!(purpose, Purpose::Expire { .. });
     planner.resolve_claims(limited);
@@ -116,6 +120,10 @@ struct Planner<'a> {
     steps: Vec<Step>,
     withheld: Vec<Withheld>,
     removals: usize,
+    /// What each provider showed, at the prices that are left.
+    providers: Cow<'a, BTreeMap<String, Seen>>,
+    /// How many machines have taken each rate, those of the plan included.
+    taken: Vec<u32>,
 }
 
 /// Members by provider, balancer and node.
@@ -320,7 +328,7 @@ impl<'a> Planner<'a> {
         let Selection {
             mut offers,
             excluded,
-        } = select_offers(pool, &self.observation.providers, &self.observation.marks);
+        } = select_offers(pool, &self.providers, &self.observation.marks);
         if offers.is_empty() {
             let mut why: Vec<String> = excluded
                 .iter()
@@ -345,6 +353,7 @@ impl<'a> Planner<'a> {
             return;
         }
         offers.truncate(MOST_OFFERS);
+        let size = self.within_rates(pool, &mut offers, count);
         let spec = self.fleet.node_spec(name, pool, &self.observation.journal);
         let besides = if ended == 0 {
             String::new()
@@ -359,12 +368,16 @@ impl<'a> Planner<'a> {
         self.steps.push(Step {
             action: Action::Create {
                 pool: name.to_owned(),
-                count: u32::try_from(count).unwrap_or(u32::MAX),
+                count: u32::try_from(size).unwrap_or(u32::MAX),
                 offers,
                 spec: Box::new(spec),
             },
             reason,
         });
+        // The others cannot be had at the same rate.
+        if size < count {
+            self.create(name, pool, count - size, have, ended);
+        }
     }
 
     fn register(&mut self, balancer: &str, wanted: &[&'a NodeRecord]) {

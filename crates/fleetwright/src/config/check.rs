@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fleetwright_core::{HourlyPrice, Pool, Provider, check_name, keys};
+use fleetwright_core::{GpuWish, HourlyPrice, Pool, PriceRule, Provider, check_name, keys};
 
 use super::parse::Places;
 use super::shape::join;
@@ -29,6 +29,7 @@ pub(crate) fn meaning(
     };
     check.top_level(config);
     check.names(config, provider_names);
+    check.prices(&config.prices, provider_names);
     for (name, pool) in &config.pools {
         check.pool(pool, &join("pools", name), provider_names);
     }
@@ -95,6 +96,30 @@ impl Check<'_> {
         }
     }
 
+    fn prices(&mut self, rules: &[PriceRule], provider_names: &[String]) {
+        for (at, rule) in rules.iter().enumerate() {
+            let key = format!("prices[{at}]");
+            if let Some(name) = rule.provider.as_ref().filter(|n| !provider_names.contains(n)) {
+                let known = provider_names.iter().map(String::as_str);
+                self.report(
+                    &join(&key, "provider"),
+                    Problem {
+                        hint: suggest::hint(name, "configured providers", known),
+                        ..Problem::new(format!("no provider is named `{name}`"))
+                    },
+                );
+            }
+            if let Some((below, error)) = rule.problem() {
+                let key = if below.is_empty() {
+                    key
+                } else {
+                    join(&key, below)
+                };
+                self.report(&key, Problem::from_error(&error));
+            }
+        }
+    }
+
     fn pool(&mut self, pool: &Pool, key: &str, provider_names: &[String]) {
         for (at, candidate) in pool.candidates.iter().enumerate() {
             if !provider_names.contains(&candidate.provider) {
@@ -107,6 +132,13 @@ impl Check<'_> {
                     },
                 );
             }
+        }
+        if let Some(Err(error)) = pool.requirements.gpu_model.as_deref().map(str::parse::<GpuWish>)
+        {
+            self.report(
+                &format!("{key}.requirements.gpu_model"),
+                Problem::from_error(&error),
+            );
         }
         if let Some(Err(error)) = pool.max_price.as_deref().map(str::parse::<HourlyPrice>) {
             self.report(&join(key, "max_price"), Problem::from_error(&error));
