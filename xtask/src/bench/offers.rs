@@ -46,7 +46,10 @@ pub(super) fn measure(workspace: &Workspace, programs: &Programs, runs: usize) -
     let asked = output(scratch.command("fleetwright").args(words).arg("--json"))?;
     let asked = read(&asked)?;
     if asked["of"] != stored["rows"] || asked["sources"][0]["asked"] != false {
-        return Err(Error::new(Kind::Unexpected, "`offers` did not use what is stored"));
+        return Err(Error::new(
+            Kind::Unexpected,
+            "`offers` did not use what is stored",
+        ));
     }
     let inside = measured("offers")?;
     let middle = |key: &str| {
@@ -54,7 +57,10 @@ pub(super) fn measure(workspace: &Workspace, programs: &Programs, runs: usize) -
         median(&mut values.filter_map(Value::as_f64).collect::<Vec<_>>())
     };
     let (process, query) = (median(&mut whole), middle("query_milliseconds"));
-    let (everything, scan) = (middle("everything_milliseconds"), middle("scan_milliseconds"));
+    let (everything, scan) = (
+        middle("everything_milliseconds"),
+        middle("scan_milliseconds"),
+    );
     Ok(Section {
         title: "Offers",
         about: format!(
@@ -66,15 +72,16 @@ pub(super) fn measure(workspace: &Workspace, programs: &Programs, runs: usize) -
             stored["bytes"].as_f64().unwrap_or(f64::NAN) / 1e6,
         ),
         rows: vec![
-            Row::told("the whole process", format!("{process:.1} ms")).at_most(
-                "40 ms", process, 40.0,
+            Row::told("the whole process", format!("{process:.1} ms"))
+                .at_most("40 ms", process, 40.0),
+            Row::told(
+                "reading the catalogs",
+                format!("{:.2} ms", middle("read_milliseconds")),
             ),
-            Row::told("reading the catalogs", format!("{:.2} ms", middle("read_milliseconds"))),
             Row::told("the query", format!("{query:.3} ms")).at_most("1 ms", query, 1.0),
             Row::told("… by a plain scan", format!("{:.3}", query / scan)),
-            Row::told("the cheapest of all offers", format!("{everything:.3} ms")).at_most(
-                "1 ms", everything, 1.0,
-            ),
+            Row::told("the cheapest of all offers", format!("{everything:.3} ms"))
+                .at_most("1 ms", everything, 1.0),
             Row::told("a plain scan", format!("{scan:.2} ms")),
         ],
     })

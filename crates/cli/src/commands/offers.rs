@@ -141,7 +141,11 @@ pub(super) async fn run(context: &Context, args: &Offers) -> Result<Exit> {
 
 fn list(context: &Context, args: &Offers, board: &Board, query: &OfferQuery) -> Result<()> {
     let found = board.find(query, args.limit);
-    let lines: Vec<OfferLine> = found.hits.iter().filter_map(|hit| board.line(hit)).collect();
+    let lines: Vec<OfferLine> = found
+        .hits
+        .iter()
+        .filter_map(|hit| board.line(hit))
+        .collect();
     let excluded = if found.matching == 0 {
         board.tally(query)
     } else {
@@ -162,9 +166,11 @@ fn list(context: &Context, args: &Offers, board: &Board, query: &OfferQuery) -> 
             .out
             .note(&format!("none of {} matches", count(board.len(), "offer")));
         for tally in excluded.iter().take(REASONS) {
-            context
-                .out
-                .note(&format!("  {}: {}", count(tally.offers, "offer"), tally.why));
+            context.out.note(&format!(
+                "  {}: {}",
+                count(tally.offers, "offer"),
+                tally.why
+            ));
         }
         return Ok(());
     }
@@ -181,7 +187,15 @@ fn list(context: &Context, args: &Offers, board: &Board, query: &OfferQuery) -> 
 
 fn table(lines: &[OfferLine], now: Timestamp) -> Result<()> {
     let mut header = vec![
-        "PROVIDER", "PLACE", "TYPE", "GPUS", "VCPUS", "MEMORY", "MARKET", "PRICE", "READ",
+        "PROVIDER",
+        "PLACE",
+        "TYPE",
+        "GPUS",
+        "VCPUS",
+        "MEMORY",
+        "MARKET",
+        "PRICE",
+        "READ",
         "AVAILABILITY",
     ];
     let has_corrections = lines.iter().any(|line| line.correction.is_some());
@@ -203,7 +217,10 @@ fn table(lines: &[OfferLine], now: Timestamp) -> Result<()> {
             availability(offer.availability),
         ];
         if has_corrections {
-            row.push(line.list_price.map_or_else(String::new, |list| list.to_string()));
+            row.push(
+                line.list_price
+                    .map_or_else(String::new, |list| list.to_string()),
+            );
         }
         row
     });
@@ -300,10 +317,14 @@ fn similar(name: &str, known: &[&str]) -> Vec<String> {
     let name = name.to_lowercase();
     let mut scored: Vec<(usize, &str)> = known
         .iter()
-        .map(|known| (strsim::damerau_levenshtein(&name, &known.to_lowercase()), *known))
+        .map(|known| {
+            (
+                strsim::damerau_levenshtein(&name, &known.to_lowercase()),
+                *known,
+            )
+        })
         .filter(|(distance, known)| {
-            *distance <= (name.chars().count() / 3).max(2)
-                || known.to_lowercase().contains(&name)
+            *distance <= (name.chars().count() / 3).max(2) || known.to_lowercase().contains(&name)
         })
         .collect();
     scored.sort_unstable();
@@ -341,17 +362,20 @@ fn check_gpu(board: &Board, wish: &GpuWish) -> Result<()> {
         .filter_map(GpuModel::of_type)
         .map(|model| model.name.into_owned())
         .collect();
-    if sold.iter().any(|name| name.to_uppercase().contains(&*wish.model.name)) {
+    if sold
+        .iter()
+        .any(|name| name.to_uppercase().contains(&*wish.model.name))
+    {
         return Ok(());
     }
     let error = Error::new(
         Kind::NotFound,
         format!("no GPU is known as `{}`", wish.model.name),
     );
-    let known: BTreeSet<&str> = GpuModel::known_names()
-        .chain(sold.iter().map(String::as_str))
-        .collect();
-    let known: Vec<&str> = known.into_iter().collect();
+    let mut known: Vec<&str> = GpuModel::known_names().collect();
+    known.extend(sold.iter().map(String::as_str));
+    known.sort_unstable();
+    known.dedup();
     let similar = similar(&wish.model.name, &known);
     Err(error.with_hint(if similar.is_empty() {
         let sold: Vec<&str> = sold.iter().map(String::as_str).collect();
@@ -363,12 +387,16 @@ fn check_gpu(board: &Board, wish: &GpuWish) -> Result<()> {
 
 /// Nothing is known of any provider.
 fn nobody_told(board: &Board) -> Error {
-    let mut error = Error::new(Kind::Unavailable, "no catalog could be had");
-    for source in &board.sources {
-        for trouble in &source.troubles {
-            error = error.with_context(source.provider.as_str(), trouble.to_string());
-        }
-    }
+    let told: Vec<String> = board
+        .sources
+        .iter()
+        .flat_map(|source| {
+            let of = |trouble| format!("{}: {trouble}", source.provider);
+            source.troubles.iter().map(of)
+        })
+        .collect();
+    let error = Error::new(Kind::Unavailable, "no catalog could be had")
+        .with_context("tried", told.join("\n"));
     let hints = board.sources.iter().flat_map(|source| &source.troubles);
     match hints.filter_map(|trouble| trouble.hint.clone()).next() {
         Some(hint) => error.with_hint(hint),
@@ -409,7 +437,10 @@ mod tests {
     #[test]
     fn names_that_are_close_or_contain_what_was_written_are_suggested() {
         let known = ["p5.48xlarge", "p5en.48xlarge", "m5.large", "t3.micro"];
-        assert_eq!(similar("p5.48large", &known), ["`p5.48xlarge`", "`p5en.48xlarge`"]);
+        assert_eq!(
+            similar("p5.48large", &known),
+            ["`p5.48xlarge`", "`p5en.48xlarge`"]
+        );
         assert_eq!(similar("P5", &known), ["`p5.48xlarge`", "`p5en.48xlarge`"]);
         assert!(similar("standard-8", &known).is_empty());
     }

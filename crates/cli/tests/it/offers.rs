@@ -108,7 +108,10 @@ fn eight_h100s_are_found_in_every_cloud_by_any_name_cheapest_first() {
     let report = bed.json(&["offers", "--gpu", "H100", "--provider", "full"]);
     let lines = shown(&report);
     assert!(lines[0].ends_with("spot 840000 sold-out"), "{lines:?}");
-    assert!(lines[1].ends_with("on-demand 2400000 sold-out"), "{lines:?}");
+    assert!(
+        lines[1].ends_with("on-demand 2400000 sold-out"),
+        "{lines:?}"
+    );
     assert!(report["offers"][0]["offer"]["availability"]["until"].is_string());
 }
 
@@ -120,9 +123,17 @@ fn the_table_tells_price_its_age_availability_and_how_many_there_are() {
     assert_eq!(lines.len(), 4, "{}", ran.stdout);
     assert!(lines[0].starts_with("PROVIDER") && lines[0].ends_with("AVAILABILITY"));
     let first: Vec<&str> = lines[1].split_whitespace().collect();
-    assert_eq!(first[..3], ["tight", "eu-west-a", "gpu_8x_h100_sxm5"], "{first:?}");
+    assert_eq!(
+        first[..3],
+        ["tight", "eu-west-a", "gpu_8x_h100_sxm5"],
+        "{first:?}"
+    );
     assert!(lines[1].contains("8 x H100 80GB SXM") && lines[1].ends_with("no quota"));
-    assert!(ran.stderr.contains("3 of 8 offers that match"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("3 of 8 offers that match"),
+        "{}",
+        ran.stderr
+    );
 }
 
 #[test]
@@ -152,13 +163,20 @@ fn every_filter_filters() {
         (vec!["--max-price", "€3"], 2),
         (vec!["--provider", "big"], 12),
         (vec!["--type", "*h100*"], 10),
-        (vec!["--gpu", "H100:8", "--max-price", "$20", "--region", "eu-*"], 2),
+        (
+            vec!["--gpu", "H100:8", "--max-price", "$20", "--region", "eu-*"],
+            2,
+        ),
     ] {
         assert_eq!(number(&words), matching, "{words:?}");
     }
     let ran = bed.must(0, &["offers", "--gpu", "A100"]);
     assert!(ran.stdout.is_empty(), "{}", ran.stdout);
-    assert!(ran.stderr.contains("none of 16 offers matches"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("none of 16 offers matches"),
+        "{}",
+        ran.stderr
+    );
     assert!(ran.stderr.contains("no GPU, A100 wanted"), "{}", ran.stderr);
 }
 
@@ -172,7 +190,10 @@ fn nobody_is_asked_again_unless_that_is_wanted_and_a_cloud_that_is_down_keeps_it
     };
     assert_eq!(asked(&first), 3);
     let file = bed.state().join("offers/full.catalog");
-    let mode = std::fs::metadata(&file).expect("it is stored").permissions().mode();
+    let mode = std::fs::metadata(&file)
+        .expect("it is stored")
+        .permissions()
+        .mode();
     assert_eq!(mode & 0o777, 0o600);
 
     bed.configure(&format!("{CLOUDS}{DOWN}"));
@@ -187,12 +208,22 @@ fn nobody_is_asked_again_unless_that_is_wanted_and_a_cloud_that_is_down_keeps_it
     assert_eq!(third["matching"], 16, "the old part is gone");
     let of = |report: &Value, name: &str| {
         let sources = report["sources"].as_array().expect("sources").clone();
-        sources.into_iter().find(|s| s["provider"] == name).expect("it is there")
+        sources
+            .into_iter()
+            .find(|s| s["provider"] == name)
+            .expect("it is there")
     };
     assert_eq!(of(&third, "full")["read_at"], of(&first, "full")["read_at"]);
     assert_ne!(of(&third, "big")["read_at"], of(&first, "big")["read_at"]);
-    assert_eq!(of(&third, "full")["troubles"].as_array().map(Vec::len), Some(1));
-    assert!(ran.stderr.contains("what is shown of `full` was read"), "{}", ran.stderr);
+    assert_eq!(
+        of(&third, "full")["troubles"].as_array().map(Vec::len),
+        Some(1)
+    );
+    assert!(
+        ran.stderr.contains("what is shown of `full` was read"),
+        "{}",
+        ran.stderr
+    );
 }
 
 #[test]
@@ -203,7 +234,11 @@ fn without_a_store_a_cloud_that_is_down_is_missing_and_that_is_said() {
     assert_eq!(report["matching"], 14);
     let ran = bed.run(&["offers", "--provider", "full"]);
     assert_ne!(ran.status, Some(0));
-    assert!(ran.stderr.contains("no catalog could be had"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("no catalog could be had"),
+        "{}",
+        ran.stderr
+    );
 }
 
 #[test]
@@ -216,7 +251,11 @@ fn a_damaged_store_is_told_and_refresh_mends_it() {
     bytes[middle] ^= 1;
     std::fs::write(&file, bytes).expect("it is writable");
     let ran = bed.must(20, &["offers"]);
-    assert!(ran.stderr.contains("its checksum is wrong"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("its checksum is wrong"),
+        "{}",
+        ran.stderr
+    );
     assert!(ran.stderr.contains("offers --refresh"), "{}", ran.stderr);
     assert!(!ran.stdout.contains("big.small"), "a part of it is shown");
     bed.must(0, &["offers", "--refresh"]);
@@ -258,19 +297,40 @@ fn why_not_names_everything_that_speaks_against_an_offer() {
     let told = why(&["big.*", "--pool", "train", "--region", "us-1"]);
     let find = |start: &str| {
         let found = told.iter().find(|line| line.starts_with(start));
-        found.cloned().unwrap_or_else(|| panic!("{start}: {told:#?}"))
+        found
+            .cloned()
+            .unwrap_or_else(|| panic!("{start}: {told:#?}"))
     };
-    assert!(find("big us-1a big.h100x8 spot").ends_with("unknown: "), "{told:#?}");
-    assert!(find("big us-1a big.h100x8 on-demand").contains("the pool: "), "{told:#?}");
+    assert!(
+        find("big us-1a big.h100x8 spot").ends_with("unknown: "),
+        "{told:#?}"
+    );
+    assert!(
+        find("big us-1a big.h100x8 on-demand").contains("the pool: "),
+        "{told:#?}"
+    );
     assert!(
         find("big us-1a big.small spot").contains("no GPU, H100:8 wanted"),
         "{told:#?}"
     );
     let ran = bed.must(0, &["offers", "--why-not", "full.h100"]);
-    assert!(ran.stdout.contains("the provider says it is sold out until"), "{}", ran.stdout);
+    assert!(
+        ran.stdout
+            .contains("the provider says it is sold out until"),
+        "{}",
+        ran.stdout
+    );
     let ran = bed.run(&["offers", "--why-not", "big.h100x"]);
-    assert!(ran.stderr.contains("nobody sells a type `big.h100x`"), "{}", ran.stderr);
-    assert!(ran.stderr.contains("similar names: `big.h100x8`"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("nobody sells a type `big.h100x`"),
+        "{}",
+        ran.stderr
+    );
+    assert!(
+        ran.stderr.contains("similar names: `big.h100x8`"),
+        "{}",
+        ran.stderr
+    );
 }
 
 #[test]
@@ -318,7 +378,11 @@ fn own_prices_hold_in_offers_and_are_frozen_in_the_nodes() {
     );
     let line = &report["offers"][0];
     assert_eq!(line["list_price"]["micros_per_hour"], 1_000_000);
-    assert!(line["correction"].as_str().is_some_and(|text| text.contains("2 committed")));
+    assert!(
+        line["correction"]
+            .as_str()
+            .is_some_and(|text| text.contains("2 committed"))
+    );
 
     bed.must(0, &["up", "--yes"]);
     let nodes = bed.json(&["nodes"]);
@@ -361,8 +425,16 @@ fn what_is_not_understood_says_how_to_write_it() {
         assert!(ran.stderr.contains(told), "{words:?}: {}", ran.stderr);
     }
     for (words, told, hint) in [
-        (vec!["--gpu", "H1000"], "no GPU is known as `H1000`", "`H100`"),
-        (vec!["--provider", "bigg"], "no provider is named `bigg`", "did you mean `big`?"),
+        (
+            vec!["--gpu", "H1000"],
+            "no GPU is known as `H1000`",
+            "`H100`",
+        ),
+        (
+            vec!["--provider", "bigg"],
+            "no provider is named `bigg`",
+            "did you mean `big`?",
+        ),
         (
             vec!["--why-not", "big.small", "--pool", "webb"],
             "no pool is named `webb`",
@@ -381,11 +453,23 @@ fn what_is_not_understood_says_how_to_write_it() {
 #[test]
 fn wrong_price_rules_are_told_with_line_and_key() {
     for (rule, told, line) in [
-        ("provider = \"on\"\nprice = \"$1\"", "no provider is named `on`", 5),
+        (
+            "provider = \"on\"\nprice = \"$1\"",
+            "no provider is named `on`",
+            5,
+        ),
         ("price = \"$1\"", "does not say which offers it is for", 4),
         ("type = \"a\"", "says no price", 4),
-        ("type = \"a\"\nprice = \"$1\"\ndiscount_percent = 3", "says two prices", 6),
-        ("type = \"a\"\nprice = \"cheap\"", "is not a price per hour", 6),
+        (
+            "type = \"a\"\nprice = \"$1\"\ndiscount_percent = 3",
+            "says two prices",
+            6,
+        ),
+        (
+            "type = \"a\"\nprice = \"cheap\"",
+            "is not a price per hour",
+            6,
+        ),
         ("type = \"a\"\ndiscount_percent = 0", "at least 1", 6),
         ("type = \"a\"\ndiscount = 3", "unknown key `discount`", 6),
     ] {

@@ -99,7 +99,11 @@ pub(crate) fn ask(folder: &Path) -> Result<Value> {
 
 fn info(name: &str, folder: &Path) -> Result<ProviderInfo> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let world = folder.join(format!("{name}.world"));
+    // The account of a simulated cloud is its world: where the command looks for it.
+    let folder = std::path::absolute(folder)
+        .map_err(|e| Error::new(Kind::Config, "the folder cannot be found").with_source(e))?;
+    let fleet = folder.parent().unwrap_or(&folder);
+    let world = fleet.join("sim").join(format!("{name}.world"));
     let cloud = SimProvider::new(name, SimConfig::default(), world, clock)?;
     Ok(cloud.info().clone())
 }
@@ -153,7 +157,11 @@ fn catalog(number: u64) -> (Vec<InstanceType>, Vec<Offering>) {
         let gpu = (at % 10 == 0)
             .then(|| models.get(usize::try_from(at / 10 % 4).ok()?))
             .flatten();
-        let gpus = if gpu.is_some() { 1_u32 << (at / 40 % 4) } else { 0 };
+        let gpus = if gpu.is_some() {
+            1_u32 << (at / 40 % 4)
+        } else {
+            0
+        };
         let vcpus = 1_u32 << (at % 8);
         let name = format!("c{number}.family-{}.size-{at}", at / 8);
         types.push(InstanceType {

@@ -99,7 +99,11 @@ impl Check<'_> {
     fn prices(&mut self, rules: &[PriceRule], provider_names: &[String]) {
         for (at, rule) in rules.iter().enumerate() {
             let key = format!("prices[{at}]");
-            if let Some(name) = rule.provider.as_ref().filter(|n| !provider_names.contains(n)) {
+            if let Some(name) = rule
+                .provider
+                .as_ref()
+                .filter(|n| !provider_names.contains(n))
+            {
                 let known = provider_names.iter().map(String::as_str);
                 self.report(
                     &join(&key, "provider"),
@@ -133,7 +137,11 @@ impl Check<'_> {
                 );
             }
         }
-        if let Some(Err(error)) = pool.requirements.gpu_model.as_deref().map(str::parse::<GpuWish>)
+        if let Some(Err(error)) = pool
+            .requirements
+            .gpu_model
+            .as_deref()
+            .map(str::parse::<GpuWish>)
         {
             self.report(
                 &format!("{key}.requirements.gpu_model"),

@@ -33,8 +33,8 @@ pub use discover::Origin;
 pub use source::{Problem, Problems, Source, render};
 
 pub(crate) use parse::TopLevel;
-pub(crate) use suggest::hint as hint_for;
 pub use suggest::closest;
+pub(crate) use suggest::hint as hint_for;
 
 use discover::Found;
 use parse::Places;

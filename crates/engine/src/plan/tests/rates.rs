@@ -40,7 +40,12 @@ fn a_discount_makes_another_offer_the_cheapest() {
         pool web 2 cost
     ";
     let rules = serde_json::json!([{ "provider": "two", "discount_percent": 20 }]);
-    assert_snapshot!(plan_with(script, rules), @"");
+    assert_snapshot!(plan_with(script, rules), @r"
+    create 2 in pool web: pool `web` has 0 nodes and wants 2
+        two/west small on-demand (choice 1 of 2 by cost: $0.88/h)
+        one/east small on-demand (choice 2 of 2 by cost: $1.00/h)
+    cost: nothing -> $2.00/h
+    ");
 }
 
 #[test]
@@ -58,7 +63,19 @@ fn a_committed_rate_is_planned_as_often_as_it_has_left_and_the_others_cost_the_l
     let rules = serde_json::json!([
         { "provider": "one", "type": "small", "price": "$0.50/h", "committed": 4 },
     ]);
-    assert_snapshot!(plan_with(script, rules), @"");
+    assert_snapshot!(plan_with(script, rules), @r"
+    resolve claim 1: 1 machine for pool `web` asked for at 1970-01-01T23:55:00Z, and the answer is not known
+    create 1 in pool api: pool `api` has 0 nodes and wants 1
+        one/east small on-demand (choice 1 of 2 by cost: $0.50/h)
+        two/west small on-demand (choice 2 of 2 by cost: $0.80/h)
+    create 1 in pool web: pool `web` has 2 nodes and wants 4
+        one/east small on-demand (choice 1 of 2 by cost: $0.50/h)
+        two/west small on-demand (choice 2 of 2 by cost: $0.80/h)
+    create 1 in pool web: pool `web` has 2 nodes and wants 4
+        two/west small on-demand (choice 1 of 2 by cost: $0.80/h)
+        one/east small on-demand (choice 2 of 2 by cost: $1.00/h)
+    cost: $0.50/h -> $3.10/h
+    ");
 }
 
 #[test]
@@ -75,5 +92,9 @@ fn a_price_cap_is_held_against_the_price_that_all_of_the_step_can_have() {
     let rules = serde_json::json!([
         { "provider": "one", "price": "$0.50/h", "committed": 1 },
     ]);
-    assert_snapshot!(plan_with(script, rules), @"");
+    assert_snapshot!(plan_with(script, rules), @r"
+    create 3 in pool web: pool `web` has 0 nodes and wants 3
+        two/west small on-demand (choice 1 of 2: candidate 1, $0.20/h)
+    cost: nothing -> $0.60/h
+    ");
 }
