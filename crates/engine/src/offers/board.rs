@@ -68,11 +68,14 @@ impl Engine {
     /// Only from the journal.
     pub async fn offers(&self, refresh: bool, only: &[String]) -> Result<Board> {
         let at = self.clock.now();
-        let chosen = self
+        let chosen: Vec<&dyn Provider> = self
             .providers
             .iter()
-            .filter(|(name, _)| only.is_empty() || only.contains(name));
-        let gathered = join_all(chosen.map(|(_, provider)| self.gather(&**provider, refresh, at)));
+            .filter(|(name, _)| only.is_empty() || only.contains(name))
+            .map(|(_, provider)| &**provider)
+            .collect();
+        let asked = chosen.iter().map(|one| self.gather(*one, refresh, at));
+        let gathered = join_all(asked);
         let (gathered, marks, records, claims) = futures::future::join4(
             gathered,
             self.store.marks(at),
@@ -90,12 +93,7 @@ impl Engine {
             prices: (*self.prices).clone(),
             seen: BTreeMap::new(),
         };
-        for (one, provider) in gathered.into_iter().zip(
-            self.providers
-                .iter()
-                .filter(|(name, _)| only.is_empty() || only.contains(name))
-                .map(|(_, provider)| provider),
-        ) {
+        for (one, provider) in gathered.into_iter().zip(chosen) {
             let info = provider.info().clone();
             board.seen.insert(
                 info.name.clone(),
@@ -252,11 +250,11 @@ impl Board {
         self.len() == 0
     }
 
-    /// Whether a part of the answer is old or missing.
+    /// Whether a part of the answer is old or missing. That a provider has no catalog at all does not
+    /// count: nothing more can be had from it.
     pub fn is_partial(&self) -> bool {
-        self.sources
-            .iter()
-            .any(|source| !source.troubles.is_empty())
+        let troubles = self.sources.iter().flat_map(|source| &source.troubles);
+        troubles.into_iter().any(|one| one.kind != Kind::Unsupported)
     }
 
     /// Names of all types that are sold, in order, each once.
