@@ -254,7 +254,9 @@ impl Board {
     /// count: nothing more can be had from it.
     pub fn is_partial(&self) -> bool {
         let troubles = self.sources.iter().flat_map(|source| &source.troubles);
-        troubles.into_iter().any(|one| one.kind != Kind::Unsupported)
+        troubles
+            .into_iter()
+            .any(|one| one.kind != Kind::Unsupported)
     }
 
     /// Names of all types that are sold, in order, each once.

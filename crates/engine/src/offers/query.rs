@@ -3,6 +3,8 @@
 //! What depends on the type is looked at once for each type, what depends on the place once for each
 //! place. What is left to do for an offering is a look into two tables and the price.
 
+use std::collections::HashMap;
+
 use fleetwright_core::{
     Count, Currency, GpuWish, HourlyPrice, InstanceType, Market, PriceRule, Prices, glob,
 };
@@ -69,6 +71,7 @@ type Key = (u8, u64, u32, u32);
 /// Finds the cheapest offerings that are as wanted: at most `limit`, or all with 0.
 pub fn find(parts: &[CatalogPart], query: &OfferQuery, rates: Rates<'_>, limit: usize) -> Found {
     let mut best = Best::new(limit);
+    let mut models = Models::default();
     let mut matching = 0;
     for (number, part) in (0_u32..).zip(parts) {
         let provider = part.info.provider.as_str();
@@ -82,7 +85,7 @@ pub fn find(parts: &[CatalogPart], query: &OfferQuery, rates: Rates<'_>, limit: 
             .collect();
         let corrections = Corrections::new(part, rates);
         for (of_type, instance_type) in part.types.iter().enumerate() {
-            if !query.wants_type(instance_type) {
+            if !query.wants_type(instance_type, &mut models) {
                 continue;
             }
             let corrected = corrections.of_type(instance_type);
@@ -170,7 +173,7 @@ impl OfferQuery {
         self.types.is_empty() || self.types.iter().any(|pattern| glob(pattern, name))
     }
 
-    fn wants_type(&self, found: &InstanceType) -> bool {
+    fn wants_type<'p>(&self, found: &'p InstanceType, models: &mut Models<'p>) -> bool {
         self.vcpus
             .is_none_or(|count| count.holds(found.vcpus.into()))
             && self
@@ -180,7 +183,7 @@ impl OfferQuery {
             && self
                 .gpu
                 .as_ref()
-                .is_none_or(|wish| wish.unmet_by(found).is_none())
+                .is_none_or(|wish| models.wants(wish, found))
     }
 
     /// Everything that an offering lacks, in words; empty if it is as wanted.
@@ -224,6 +227,28 @@ impl OfferQuery {
             });
         }
         why
+    }
+}
+
+// === models of GPUs ===
+
+/// Whether the GPUs that a provider speaks of are those that are wanted, by its words and the memory of
+/// one: many types have the same, and reading words takes longer than all the rest.
+#[derive(Default)]
+struct Models<'p>(HashMap<(&'p str, Option<u64>), bool>);
+
+impl<'p> Models<'p> {
+    fn wants(&mut self, wish: &GpuWish, found: &'p InstanceType) -> bool {
+        let Some(words) = found.gpu_model.as_deref() else {
+            return false;
+        };
+        // With the number as it is wanted, only the model can still be another.
+        found.gpus > 0
+            && wish.count.holds(found.gpus.into())
+            && *self
+                .0
+                .entry((words, found.gpu_memory_mib))
+                .or_insert_with(|| wish.unmet_by(found).is_none())
     }
 }
 
