@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use fleetwright_core::{Error, Filter, Kind, Result, Span};
 
+use crate::commands::Offers;
 use crate::commands::capacity::Capacity;
 
 /// Gets machines from any cloud, exactly once, and keeps them as they should be.
@@ -161,6 +162,17 @@ An offer that a cloud has refused for want of machines is left alone for a while
 for how long is learned from how long that lasted before.
 Exit status: 0; 4 if the filter speaks of something else than places.")]
     Capacity(Capacity),
+    /// List what can be had, cheapest first: price, availability, and why not something else
+    #[command(after_help = "\
+Examples:
+  fleetwright offers --gpu H100:8 --region 'eu-*' --max-price 30
+  fleetwright offers --vcpus 16+ --memory 64GiB+ --market spot
+  fleetwright offers --why-not sim.h100x8 --max-price 30
+  fleetwright offers --refresh
+
+Works offline: nobody is asked unless `--refresh` is given or nothing is stored of a provider. Ends
+with status 20 if a part of the answer is old or missing because a provider did not answer.")]
+    Offers(Box<Offers>),
     /// List the configured providers, what they can do, and the kinds that exist
     #[command(after_help = "\
 Example:

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{HourlyPrice, Market};
+use crate::{GpuWish, HourlyPrice, Market};
 
 /// A kind of machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,7 +38,8 @@ pub struct Requirements {
     /// Fewest GPUs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gpus: Option<u32>,
-    /// GPU model: matches without regard to case, as a part of the provider's name.
+    /// GPU model, however it is written: `H100`, `A100-80GB`, `NVIDIA L40S`. Without an amount of
+    /// memory each is fine; with a number, as in `H100:8`, it is the number of GPUs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gpu_model: Option<String>,
     /// Least memory of one GPU, in MiB.
@@ -97,9 +98,13 @@ impl Requirements {
             return Some(format!("{} GPUs, {want} wanted", t.gpus));
         }
         if let Some(want) = &self.gpu_model {
-            let has = t.gpu_model.as_deref().unwrap_or("no GPU");
-            if !has.to_lowercase().contains(&want.to_lowercase()) {
-                return Some(format!("GPU is {has}, {want} wanted"));
+            let lack = match want.parse::<GpuWish>() {
+                Ok(wish) => wish.unmet_by(t),
+                // A wish that is not understood must not be no wish.
+                Err(error) => Some(error.to_string()),
+            };
+            if lack.is_some() {
+                return lack;
             }
         }
         if let Some(want) = self.gpu_memory_mib {
@@ -140,6 +145,8 @@ pub enum Availability {
     Unknown,
     /// The provider says so.
     Available,
+    /// The account may not have it, or not one more.
+    NoQuota,
     /// The provider says no, or refused lately.
     SoldOut {
         /// Until when we believe it; absent: until the provider says otherwise.

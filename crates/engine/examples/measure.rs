@@ -6,6 +6,8 @@
 //!  measure plan <folder>    times the planner alone on what was observed
 //!  measure decide <pools>   times the planner on so many pools, three clouds and every strategy
 //!  measure up <folder> <n>  1,000 nodes, 80 ms per call, EC2's buckets, n machines per create call
+//!  measure catalog <folder>   stores catalogs with 120,000 offers there
+//!  measure offers <folder>    times reading and asking them, against a plain scan
 //! ```
 //! Each prints one JSON object. The simulated cloud is part of the process, and its memory and
 //! time are counted too.
@@ -15,6 +17,9 @@
     clippy::print_stderr,
     reason = "its output is its purpose"
 )]
+
+#[path = "measure/offers.rs"]
+mod offers;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -78,10 +83,12 @@ async fn run(words: &[&str]) -> Result<Value> {
                 .map_err(|e| Error::new(Kind::Invalid, "no number").with_source(e))?;
             up(Path::new(folder), batch).await
         }
+        ["catalog", folder] => offers::fill(Path::new(folder)),
+        ["offers", folder] => offers::ask(Path::new(folder)),
         _ => Err(Error::new(
             Kind::Invalid,
             "one of: `fill <folder>`, `look <folder>`, `plan <folder>`, `decide <pools>`, \
-             `up <folder> <batch>`",
+             `up <folder> <batch>`, `catalog <folder>`, `offers <folder>`",
         )),
     }
 }

@@ -7,13 +7,14 @@ use std::time::Duration;
 use fleetwright_core::ability::{Member, MemberHealth};
 use fleetwright_core::{
     Access, Clock, Coverage, Error, EventKind, Kind, Life, ListRequest, Node, NodeId, NodeRecord,
-    NodeState, Provider, Remote, Result, Strategy,
+    NodeState, Prices, Provider, Remote, Result, Strategy,
 };
 use fleetwright_store::{Lease, Store};
 use futures::StreamExt;
 use futures::stream;
 
 use crate::life::elapsed;
+use crate::offers::{Rates, Shelf, taken};
 use crate::tenure::{is_over, late_end};
 use crate::{CatalogView, Evidence, Fleet, Observation, Recorder, Seen, advance};
 
@@ -35,6 +36,8 @@ pub struct Engine {
     pub(crate) remote: Option<Arc<dyn Remote>>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) recorder: Arc<Recorder>,
+    pub(crate) prices: Arc<Prices>,
+    pub(crate) shelf: Option<Shelf>,
 }
 
 /// What was seen, and how the records change because of it.
@@ -62,7 +65,24 @@ impl Engine {
             remote,
             clock,
             recorder,
+            prices: Arc::default(),
+            shelf: None,
         }
+    }
+
+    /// Corrects prices as the user knows them.
+    #[must_use]
+    pub fn with_prices(mut self, prices: Prices) -> Self {
+        self.prices = Arc::new(prices);
+        self
+    }
+
+    /// Keeps catalogs there, and finds them there again. Without a shelf nothing is stored, and
+    /// [`offers`](Self::offers) asks the providers each time.
+    #[must_use]
+    pub fn with_shelf(mut self, shelf: Shelf) -> Self {
+        self.shelf = Some(shelf);
+        self
     }
 
     /// The wish.
@@ -126,6 +146,7 @@ impl Engine {
             marks,
             spent_marks,
             turns,
+            prices: Arc::clone(&self.prices),
             ..Observation::default()
         };
         observation.written_off = self.written_off(&observation).await?;
@@ -395,6 +416,7 @@ impl Engine {
     }
 
     async fn read_catalogs(&self, observation: &mut Observation) {
+        observation.taken = taken(&self.prices, &observation.records, &observation.claims);
         let catalogs = self.providers.iter().filter_map(|(name, provider)| {
             let catalog = provider.catalog()?;
             Some(async move {
@@ -407,7 +429,20 @@ impl Engine {
                 continue;
             };
             match answer {
-                Ok((types, offerings)) => seen.catalog = Some(CatalogView::new(types, offerings)),
+                Ok((types, offerings)) => {
+                    if let Some(provider) = self.providers.get(&name) {
+                        self.keep_catalog(&**provider, &types, &offerings).await;
+                    }
+                    let mut view = CatalogView::new(types, offerings);
+                    view.correct(
+                        &name,
+                        Rates {
+                            prices: &self.prices,
+                            taken: &observation.taken,
+                        },
+                    );
+                    seen.catalog = Some(view);
+                }
                 Err(error) => {
                     seen.catalog_error =
                         Some(format!("its catalog cannot be read: {}", error.report()));

@@ -24,6 +24,7 @@ mod guard;
 mod idle;
 mod life;
 mod observe;
+mod offers;
 mod plan;
 mod planting;
 mod recorder;
@@ -45,6 +46,10 @@ pub use guard::{Guarded, Policy};
 pub use idle::Use;
 pub use life::{Evidence, advance};
 pub use observe::{CatalogView, Observation, Seen};
+pub use offers::{
+    Board, CatalogPart, Found, Hit, OfferLine, OfferQuery, PartInfo, Rates, Shelf, Source,
+    StoredQuotas, Tally, WhyNot, find,
+};
 pub use plan::{PlanOptions, pick_surplus, plan};
 pub use planting::Planting;
 pub use recorder::{Listener, Recorder};

@@ -5,11 +5,12 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
+use std::sync::Arc;
 
 use fleetwright_core::ability::{Member, Offering};
 use fleetwright_core::{
-    Claim, Coverage, Fingerprint, InstanceType, Node, NodeId, NodeRecord, Pool, ProviderInfo,
-    Token, fingerprint, keys,
+    Claim, Coverage, Fingerprint, HourlyPrice, InstanceType, Node, NodeId, NodeRecord, Pool,
+    Prices, ProviderInfo, Token, fingerprint, keys,
 };
 use fleetwright_store::Mark;
 use jiff::Timestamp;
@@ -39,6 +40,10 @@ pub struct Observation {
     pub turns: BTreeMap<String, BTreeMap<String, i64>>,
     /// Sizes that were decided on for pools, in place of their configured ones.
     pub sizes: BTreeMap<String, u32>,
+    /// The user's corrections of prices, which the catalogs have in them already.
+    pub prices: Arc<Prices>,
+    /// How many machines have taken the rate of each of them.
+    pub taken: Vec<u32>,
 }
 
 /// What one provider showed.
@@ -66,6 +71,8 @@ pub struct CatalogView {
     /// All offerings, sorted by type.
     pub offerings: Vec<Offering>,
     pub(crate) by_type: HashMap<String, Range<usize>>,
+    /// The provider's own prices, once they are corrected.
+    pub(crate) lists: Vec<Option<HourlyPrice>>,
 }
 
 impl CatalogView {
@@ -83,6 +90,7 @@ impl CatalogView {
             types,
             offerings,
             by_type,
+            lists: Vec::new(),
         }
     }
 }

@@ -4,9 +4,9 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use fleetwright_core::{Clock, HostKeys, Provider, Remote, Result};
+use fleetwright_core::{Clock, HostKeys, Prices, Provider, Remote, Result};
 use fleetwright_engine::{
-    Engine, Fleet, Guarded, Listener, Planting, Policy, Recorder, Safety, SystemClock,
+    Engine, Fleet, Guarded, Listener, Planting, Policy, Recorder, Safety, Shelf, SystemClock,
 };
 use fleetwright_remote::{HostKeySeed, Ssh, SshOptions, generate_identity};
 use fleetwright_store::Store;
@@ -192,6 +192,7 @@ impl Session {
                 (name, guarded)
             })
             .collect();
+        let prices = Prices::new(loaded.config.prices.clone())?;
         let engine = Engine::new(
             fleet(&loaded.config, &public_key),
             guarded,
@@ -199,7 +200,9 @@ impl Session {
             Some(Arc::clone(&remote)),
             clock,
             recorder,
-        );
+        )
+        .with_prices(prices)
+        .with_shelf(Shelf::new(paths.offers()));
         Ok(Self {
             loaded,
             paths,

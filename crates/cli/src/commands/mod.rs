@@ -15,6 +15,7 @@ mod init;
 mod limits;
 mod node;
 mod nodes;
+mod offers;
 mod outcome;
 mod plan;
 mod providers;
@@ -24,6 +25,8 @@ mod up;
 mod validate;
 
 use fleetwright_core::Result;
+
+pub(crate) use offers::Offers;
 
 use crate::args::{Cli, Command};
 use crate::background;
@@ -79,6 +82,7 @@ async fn command(context: &Context, command: Command) -> Result<Exit> {
         Command::Adopt(args) => adopt::run(context, &args).await,
         Command::Audit => audit::run(context).await,
         Command::Capacity(args) => capacity::run(context, &args).await,
+        Command::Offers(args) => offers::run(context, &args).await,
         Command::Providers(args) => providers::run(context, &args).await,
         Command::Validate(_)
         | Command::Init(_)

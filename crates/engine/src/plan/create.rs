@@ -91,7 +91,7 @@ impl<'a> Planner<'a> {
         share: Share,
         fallback: Option<Market>,
     ) {
-        let providers = &self.observation.providers;
+        let providers = &*self.providers;
         let mut allotment = allot(pool, providers, situation, share);
         let mut instead = String::new();
         if let Some(market) = fallback {
@@ -134,11 +134,18 @@ impl<'a> Planner<'a> {
             gap.wanted
         );
         let divided = allotment.parts.len() > 1;
+        let mut at_other_rates = 0;
         for part in allotment.parts {
-            let is_all = usize::try_from(part.count).is_ok_and(|count| count == gap.missing);
+            let mut offers = part.offers;
+            let count = self.within_rates(pool, &mut offers, part.count);
+            at_other_rates += part.count - count;
+            if offers.is_empty() {
+                continue;
+            }
+            let is_all = usize::try_from(count).is_ok_and(|count| count == gap.missing);
             let mut words = Vec::new();
             if !is_all || on.is_some() {
-                words.push(format!("; {} of {}", part.count, gap.missing));
+                words.push(format!("; {count} of {}", gap.missing));
                 words.extend(on.map(|market| format!(" on {}", kind_of(market))));
                 if divided {
                     words.push(format!(" by {}", pool.strategy));
@@ -148,13 +155,21 @@ impl<'a> Planner<'a> {
             self.steps.push(Step {
                 action: Action::Create {
                     pool: name.to_owned(),
-                    count: part.count,
-                    offers: part.offers,
+                    count,
+                    offers,
                     spec: Box::new(spec.clone()),
                     turn: part.turn,
                 },
                 reason,
             });
+        }
+        // The others cannot be had at the same rate.
+        if at_other_rates > 0 {
+            let share = Share {
+                count: at_other_rates,
+                ..share
+            };
+            self.create_share(name, pool, gap, situation, share, fallback);
         }
     }
 }

@@ -7,9 +7,11 @@
 mod cost;
 mod create;
 mod mix;
+mod rates;
 #[cfg(test)]
 pub(crate) mod tests;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use fleetwright_core::ability::{Member, MemberHealth};
@@ -22,7 +24,7 @@ use self::cost::Costs;
 use self::create::Gap;
 use crate::life::elapsed;
 use crate::tenure::{is_idle_too_long, is_over};
-use crate::{Fleet, Observation};
+use crate::{Fleet, Observation, Seen};
 
 /// What a plan may do beyond the ordinary.
 #[derive(Debug, Clone, Default)]
@@ -53,6 +55,8 @@ pub fn plan(
         steps: Vec::new(),
         withheld: Vec::new(),
         removals: 0,
+        providers: Cow::Borrowed(&observation.providers),
+        taken: observation.taken.clone(),
     };
     let limited = matches!(purpose, Purpose::Expire { .. });
     planner.resolve_claims(limited);
@@ -116,6 +120,10 @@ struct Planner<'a> {
     steps: Vec<Step>,
     withheld: Vec<Withheld>,
     removals: usize,
+    /// What each provider showed, at the prices that are left.
+    providers: Cow<'a, BTreeMap<String, Seen>>,
+    /// How many machines have taken each rate, those of the plan included.
+    taken: Vec<u32>,
 }
 
 /// Members by provider, balancer and node.

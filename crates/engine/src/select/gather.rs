@@ -232,8 +232,10 @@ fn refuse(offer: &Offer, seen: &Seen, marks: &[Mark], cap: Option<HourlyPrice>) 
             mark.until, mark.error
         ));
     }
-    if matches!(offer.availability, Availability::SoldOut { .. }) {
-        return Some("the provider says it is sold out".into());
+    match offer.availability {
+        Availability::SoldOut { .. } => return Some("the provider says it is sold out".into()),
+        Availability::NoQuota => return Some("the account may not have it: no quota".into()),
+        Availability::Available | Availability::Unknown => {}
     }
     let cap = cap?;
     match offer.price {

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fleetwright_core::{
-    Candidate, HourlyPrice, Pool, Provider, Requirements, Strategy, check_name, keys,
+    Candidate, GpuWish, HourlyPrice, Pool, PriceRule, Provider, Requirements, Strategy, check_name,
+    keys,
 };
 
 use super::parse::Places;
@@ -31,6 +32,7 @@ pub(crate) fn meaning(
     };
     check.top_level(config);
     check.names(config, provider_names);
+    check.prices(&config.prices, provider_names);
     for (name, pool) in &config.pools {
         check.pool(pool, &join("pools", name), provider_names);
     }
@@ -97,6 +99,34 @@ impl Check<'_> {
         }
     }
 
+    fn prices(&mut self, rules: &[PriceRule], provider_names: &[String]) {
+        for (at, rule) in rules.iter().enumerate() {
+            let key = format!("prices[{at}]");
+            if let Some(name) = rule
+                .provider
+                .as_ref()
+                .filter(|n| !provider_names.contains(n))
+            {
+                let known = provider_names.iter().map(String::as_str);
+                self.report(
+                    &join(&key, "provider"),
+                    Problem {
+                        hint: suggest::hint(name, "configured providers", known),
+                        ..Problem::new(format!("no provider is named `{name}`"))
+                    },
+                );
+            }
+            if let Some((below, error)) = rule.problem() {
+                let key = if below.is_empty() {
+                    key
+                } else {
+                    join(&key, below)
+                };
+                self.report(&key, Problem::from_error(&error));
+            }
+        }
+    }
+
     fn pool(&mut self, pool: &Pool, key: &str, provider_names: &[String]) {
         for (at, candidate) in pool.candidates.iter().enumerate() {
             if !provider_names.contains(&candidate.provider) {
@@ -112,6 +142,17 @@ impl Check<'_> {
         }
         self.size(pool, key);
         self.choice(pool, key);
+        if let Some(Err(error)) = pool
+            .requirements
+            .gpu_model
+            .as_deref()
+            .map(str::parse::<GpuWish>)
+        {
+            self.report(
+                &format!("{key}.requirements.gpu_model"),
+                Problem::from_error(&error),
+            );
+        }
         if let Some(Err(error)) = pool.max_price.as_deref().map(str::parse::<HourlyPrice>) {
             self.report(&join(key, "max_price"), Problem::from_error(&error));
         }

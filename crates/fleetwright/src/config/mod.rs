@@ -22,7 +22,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fleetwright_core::{Pool, Provider, Result, Span, check_name};
+use fleetwright_core::{Pool, PriceRule, Provider, Result, Span, check_name};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -33,6 +33,7 @@ pub use discover::Origin;
 pub use source::{Problem, Problems, Source, render};
 
 pub(crate) use parse::TopLevel;
+pub use suggest::closest;
 pub(crate) use suggest::hint as hint_for;
 
 use discover::Found;
@@ -68,6 +69,8 @@ pub struct Config {
     pub store: StoreSettings,
     /// How nodes are logged in to.
     pub ssh: SshSettings,
+    /// What the user knows better than a price list. The first rule that matches an offer holds.
+    pub prices: Vec<PriceRule>,
 }
 
 /// A `[providers.<name>]` table.

@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use fleetwright_core::Pool;
+use fleetwright_core::{Pool, PriceRule};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -44,6 +44,9 @@ pub(crate) struct TopLevel {
     store: StoreSettings,
     /// How nodes are logged in to.
     ssh: SshSettings,
+    /// Your own prices: discounts, contract rates, committed machines. The first rule that matches an
+    /// offer holds.
+    prices: Vec<PriceRule>,
 }
 
 impl Default for TopLevel {
@@ -54,6 +57,7 @@ impl Default for TopLevel {
             safety: Safety::default(),
             store: StoreSettings::default(),
             ssh: SshSettings::default(),
+            prices: Vec::new(),
         }
     }
 }
@@ -188,6 +192,7 @@ impl Reader<'_> {
             safety: top.safety,
             store: top.store,
             ssh: top.ssh,
+            prices: top.prices,
         };
         (config, names)
     }

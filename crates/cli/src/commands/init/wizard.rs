@@ -380,6 +380,7 @@ fn choice(assortment: &Assortment, offering: &Offering) -> Choice {
         });
     let availability = match offering.availability {
         Availability::SoldOut { .. } => "  sold out now",
+        Availability::NoQuota => "  no quota",
         _ => "",
     };
     Choice {

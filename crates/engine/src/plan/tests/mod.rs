@@ -8,6 +8,7 @@ mod offers;
 mod over;
 mod pools;
 mod properties;
+mod rates;
 pub(crate) mod scenarios;
 pub(crate) mod script;
 mod show;
