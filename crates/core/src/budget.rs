@@ -29,9 +29,7 @@ pub struct Budget {
 }
 
 /// What happens to machines that do not fit into a budget.
-#[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum BudgetAction {
     /// None of them is made.
@@ -344,9 +342,17 @@ mod tests {
             .collect();
         assert_eq!(
             shown,
-            ["$30.00/h", "€10.00/h", "$2000.00 a month", "€500.00 a month"]
+            [
+                "$30.00/h",
+                "€10.00/h",
+                "$2000.00 a month",
+                "€500.00 a month"
+            ]
         );
-        assert_eq!(budget(Some("0.5"), None).limits().unwrap()[0].most.micros, 500_000);
+        assert_eq!(
+            budget(Some("0.5"), None).limits().unwrap()[0].most.micros,
+            500_000
+        );
     }
 
     #[test]

@@ -43,8 +43,8 @@ pub use ability::{Balancers, Catalog, Dns, Groups, Interruptions, Quotas, Reques
 pub use account::{AccountConfig, AccountContext};
 pub use billing::{Amount, Billing};
 pub use budget::{
-    Budget, BudgetAction, BudgetLimit, BudgetLine, BudgetOutcome, BudgetVerdict, DroppedOffer, Period,
-    PlanMoney, whose,
+    Budget, BudgetAction, BudgetLimit, BudgetLine, BudgetOutcome, BudgetVerdict, DroppedOffer,
+    Period, PlanMoney, whose,
 };
 pub use claim::{Claim, ClaimId, ClaimState};
 pub use clock::Clock;

@@ -79,6 +79,13 @@ impl HourlyPrice {
         }
     }
 
+    /// The number alone, as clouds write it: `0.12`.
+    pub fn decimal(self) -> String {
+        let shown = self.to_string();
+        let number = shown.strip_prefix(self.currency.symbol()).unwrap_or(&shown);
+        number.strip_suffix("/h").unwrap_or(number).to_owned()
+    }
+
     /// The price of several such machines.
     #[must_use]
     pub fn times(self, machines: u32) -> Self {
@@ -196,6 +203,8 @@ mod tests {
             let price: HourlyPrice = text.parse().unwrap();
             assert_eq!(price.micros_per_hour, micros);
             assert_eq!(price.to_string(), shown);
+            let decimal = shown.trim_start_matches('$').trim_end_matches("/h");
+            assert_eq!(price.decimal(), decimal);
         }
         for bad in [
             "",

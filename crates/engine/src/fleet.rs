@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use fleetwright_core::{Fingerprint, Labels, NodeSpec, Pool, fingerprint, keys};
+use fleetwright_core::{
+    Budget, Currency, Fingerprint, HourlyPrice, Labels, Market, NodeSpec, Pool, fingerprint, keys,
+};
 use serde::Serialize;
+use serde_json::Value;
 
 /// Everything that is wanted.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -19,6 +22,11 @@ pub struct Fleet {
     pub ssh_keys: Vec<String>,
     /// What the engine may not do.
     pub safety: Safety,
+    /// Most that the machines of all pools may cost together.
+    pub budget: Option<Budget>,
+    /// For providers that take a cap with a request for spot machines: the option that holds it, in
+    /// US dollars per hour. A pool's `max_price` is put there.
+    pub spot_caps: BTreeMap<String, String>,
 }
 
 /// Limits to what the engine does on its own.
@@ -42,7 +50,13 @@ impl Default for Safety {
 impl Fleet {
     /// The hash of the wish; a plan made for another wish is stale.
     pub fn fingerprint(&self) -> Fingerprint {
-        fingerprint(&(&self.name, &self.owner, &self.pools, &self.ssh_keys))
+        fingerprint(&(
+            &self.name,
+            &self.owner,
+            &self.pools,
+            &self.ssh_keys,
+            &self.budget,
+        ))
     }
 
     /// What a node of a pool is made from; place and type come from the offer.
@@ -65,7 +79,7 @@ impl Fleet {
             image: pool.image.clone(),
             region: String::new(),
             zone: None,
-            market: fleetwright_core::Market::default(),
+            market: Market::default(),
             ssh_keys: self
                 .ssh_keys
                 .iter()
@@ -75,6 +89,30 @@ impl Fleet {
             user_data: pool.user_data.clone(),
             labels,
             options: pool.options.clone(),
+        }
+    }
+
+    /// The most that one machine of a pool may cost, if that is limited and can be read.
+    pub(crate) fn max_price(&self, pool: &str) -> Option<HourlyPrice> {
+        let text = self.pools.get(pool)?.max_price.as_ref()?;
+        text.parse().ok()
+    }
+
+    /// Puts a pool's `max_price` into the options of a request for spot machines, where the
+    /// provider takes a cap. One that is given is kept, unless it is higher.
+    pub(crate) fn cap_spot(&self, pool: &str, provider: &str, spec: &mut NodeSpec) {
+        let is_spot = spec.market == Market::Spot;
+        let (Some(option), Some(cap)) = (self.spot_caps.get(provider), self.max_price(pool)) else {
+            return;
+        };
+        if !is_spot || cap.currency != Currency::Usd {
+            return;
+        }
+        let given = spec.options.get(option).and_then(|value| value.as_str());
+        let given = given.and_then(|text| text.parse::<HourlyPrice>().ok());
+        if given.is_none_or(|given| given > cap) {
+            spec.options
+                .insert(option.clone(), Value::String(cap.decimal()));
         }
     }
 

@@ -12,8 +12,11 @@
 
 mod audit;
 mod bill;
+mod budget;
+mod charge;
 mod clock;
 mod converge;
+mod cost;
 mod discover;
 mod engine;
 mod execute;
@@ -33,8 +36,10 @@ mod watch;
 
 pub use audit::{Audit, Duplicate, Surplus};
 pub use bill::{Bill, BillLine};
+pub use budget::{MonthSpent, budget_lines, exceeded};
 pub use clock::SystemClock;
 pub use converge::{Approval, ConvergeOptions, Outcome, PoolStatus, Standing};
+pub use cost::{Cost, CostGroup, CostKey, CostQuery, CostReport, InFlight, cost};
 pub use engine::Engine;
 pub use execute::Executed;
 pub use extend::{Extended, Extension};

@@ -8,13 +8,13 @@ use std::ops::Range;
 
 use fleetwright_core::ability::{Member, Offering};
 use fleetwright_core::{
-    Claim, Coverage, Fingerprint, InstanceType, Node, NodeId, NodeRecord, Pool, ProviderInfo,
-    Token, fingerprint, keys,
+    Billing, Claim, Coverage, Fingerprint, InstanceType, Node, NodeId, NodeRecord, Pool,
+    ProviderInfo, Token, fingerprint, keys,
 };
 use fleetwright_store::Mark;
 use jiff::Timestamp;
 
-use crate::Fleet;
+use crate::{Fleet, MonthSpent};
 
 /// The world at one instant, as far as it could be seen.
 #[derive(Debug, Clone, Default)]
@@ -35,6 +35,8 @@ pub struct Observation {
     pub marks: Vec<Mark>,
     /// Sizes that were decided on for pools, in place of their configured ones.
     pub sizes: BTreeMap<String, u32>,
+    /// What nodes that are gone have cost this month, if a budget needs it.
+    pub spent: MonthSpent,
 }
 
 /// What one provider showed.
@@ -102,6 +104,13 @@ impl Observation {
     /// configured one, within the pool's bounds.
     pub fn wanted(&self, name: &str, pool: &Pool) -> u32 {
         pool.within_bounds(self.sizes.get(name).copied().unwrap_or(pool.desired))
+    }
+
+    /// How a provider counts time; one that was not asked: as it is.
+    pub fn billing(&self, provider: &str) -> Billing {
+        self.providers
+            .get(provider)
+            .map_or(Billing::per_second(0), |seen| seen.info.billing)
     }
 
     /// Why nothing can be said about this place, if so: the provider is not configured any more,

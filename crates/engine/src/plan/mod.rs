@@ -12,11 +12,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use fleetwright_core::ability::{Member, MemberHealth};
 use fleetwright_core::{
-    Action, Boot, Brake, Claim, Life, Limits, Node, NodeId, NodeRecord, Plan, Pool, Purpose, Step,
-    Withheld, keys,
+    Action, Boot, Brake, BudgetVerdict, Claim, Life, Limits, Node, NodeId, NodeRecord, Offer, Plan,
+    PlanMoney, Pool, Purpose, Step, Withheld, keys,
 };
 
 use self::cost::Costs;
+use crate::budget::Ledger;
 use crate::life::elapsed;
 use crate::tenure::{is_idle_too_long, is_over};
 use crate::{Fleet, Observation, Selection, select_offers};
@@ -44,7 +45,10 @@ pub fn plan(
     purpose: Purpose,
     options: &PlanOptions,
 ) -> Plan {
+    let billing = |provider: &str| observation.billing(provider);
     let mut planner = Planner {
+        ledger: Ledger::new(fleet, observation, &billing),
+        verdicts: Vec::new(),
         fleet,
         observation,
         options,
@@ -72,6 +76,11 @@ pub fn plan(
         Purpose::Converge => planner.brake(live),
     };
     let costs = Costs::of(&observation.records, &planner.steps);
+    let money = PlanMoney {
+        budgets: planner.ledger.lines(),
+        verdicts: planner.verdicts,
+        ..costs.money
+    };
     Plan {
         version: Plan::VERSION,
         fleet: fleet.name.clone(),
@@ -83,6 +92,7 @@ pub fn plan(
         brake,
         cost_now: costs.now,
         cost_after: costs.after,
+        money,
     }
 }
 
@@ -116,6 +126,8 @@ struct Planner<'a> {
     steps: Vec<Step>,
     withheld: Vec<Withheld>,
     removals: usize,
+    ledger: Ledger<'a>,
+    verdicts: Vec<BudgetVerdict>,
 }
 
 /// Members by provider, balancer and node.
@@ -317,10 +329,8 @@ impl<'a> Planner<'a> {
     }
 
     fn create(&mut self, name: &str, pool: &Pool, count: usize, have: usize, ended: usize) {
-        let Selection {
-            mut offers,
-            excluded,
-        } = select_offers(pool, &self.observation.providers, &self.observation.marks);
+        let Selection { offers, excluded } =
+            select_offers(pool, &self.observation.providers, &self.observation.marks);
         if offers.is_empty() {
             let mut why: Vec<String> = excluded
                 .iter()
@@ -344,6 +354,9 @@ impl<'a> Planner<'a> {
             });
             return;
         }
+        let Some((count, mut offers)) = self.admit(name, pool, count, offers) else {
+            return;
+        };
         offers.truncate(MOST_OFFERS);
         let spec = self.fleet.node_spec(name, pool, &self.observation.journal);
         let besides = if ended == 0 {
@@ -365,6 +378,29 @@ impl<'a> Planner<'a> {
             },
             reason,
         });
+    }
+
+    /// Asks the budgets: how many may be made, and from which offers. What they withhold is said.
+    fn admit(
+        &mut self,
+        name: &str,
+        pool: &Pool,
+        count: usize,
+        offers: Vec<Offer>,
+    ) -> Option<(usize, Vec<Offer>)> {
+        let wanted = u32::try_from(count).unwrap_or(u32::MAX);
+        let runtime = pool.limits.max_runtime;
+        let admission = self.ledger.admit(name, runtime, wanted, offers);
+        self.verdicts.extend(admission.verdicts);
+        if let Some(why) = &admission.withheld {
+            let what = match admission.count {
+                0 => format!("create {count}"),
+                some => format!("create {} of {count}", wanted - some),
+            };
+            self.withhold(&format!("pool {name}"), &what, why);
+        }
+        let admitted = usize::try_from(admission.count).unwrap_or(usize::MAX);
+        (admitted > 0).then_some((admitted, admission.offers))
     }
 
     fn register(&mut self, balancer: &str, wanted: &[&'a NodeRecord]) {

@@ -130,7 +130,11 @@ async fn stays_tell_who_was_there_since_an_instant_whatever_version_wrote_them()
         assert_eq!(since, stays(&[1, 3, 4]), "{sql}");
         let at_once = store.gone_stays(at(1_000)).await.unwrap();
         assert_eq!(at_once, stays(&[2, 3]), "{sql}");
-        assert_eq!(store.gone_stays(at(1_001)).await.unwrap(), stays(&[3]), "{sql}");
+        assert_eq!(
+            store.gone_stays(at(1_001)).await.unwrap(),
+            stays(&[3]),
+            "{sql}"
+        );
     }
 }
 
@@ -143,7 +147,10 @@ async fn a_journal_of_before_there_were_budgets_is_brought_up_to_date() {
         gone_at: Some(at(7_000)),
         ..record(1, Life::Gone)
     };
-    store.put_nodes(&held, std::slice::from_ref(&gone), &[]).await.unwrap();
+    store
+        .put_nodes(&held, std::slice::from_ref(&gone), &[])
+        .await
+        .unwrap();
     store.release(held).await.unwrap();
     store.close().await;
     for sql in [
@@ -154,9 +161,15 @@ async fn a_journal_of_before_there_were_budgets_is_brought_up_to_date() {
         meddle(&scratch.journal(), sql).await;
     }
     let store = scratch.open().await;
-    assert_eq!(store.gone_stays(at(7_000)).await.unwrap(), [Stay::from(&gone)]);
+    assert_eq!(
+        store.gone_stays(at(7_000)).await.unwrap(),
+        [Stay::from(&gone)]
+    );
     assert_eq!(store.gone_stays(at(7_001)).await.unwrap(), []);
     let held = lease(&store).await;
-    store.put_nodes(&held, &[record(2, Life::Ready)], &[]).await.unwrap();
+    store
+        .put_nodes(&held, &[record(2, Life::Ready)], &[])
+        .await
+        .unwrap();
     assert_eq!(store.nodes_with_gone().await.unwrap().len(), 2);
 }
