@@ -189,17 +189,19 @@ impl<'a> Ledger<'a> {
             .collect();
         let is_kept = fits.contains(&true);
         let admitted = if is_kept { shrunk } else { 0 };
-        // What does not fit is explained by what was wanted of it.
-        let judged = if is_kept { shrunk } else { count };
+        // A block by one budget stands even where another would only have shrunk.
+        let is_blocked = (shrunk > 0 && !is_kept) || self.is_unreadable(&asked);
         let why_not = |unit: &Unit<'_>, number: u32| {
-            asked
-                .iter()
-                .map(|at| &self.accounts[*at])
-                .filter(|account| {
-                    account.action != BudgetAction::Warn || account.unreadable.is_some()
-                })
+            let hard = |account: &&Account| {
+                account.action != BudgetAction::Warn || account.unreadable.is_some()
+            };
+            let accounts = asked.iter().map(|at| &self.accounts[*at]);
+            accounts
+                .filter(hard)
                 .find_map(|account| account.why_not(unit, number))
         };
+        // What is left out is explained by the number that could otherwise be made.
+        let judged = if shrunk > 0 { shrunk } else { count };
         let dropped: Vec<DroppedOffer> = units
             .iter()
             .zip(&fits)
@@ -217,7 +219,7 @@ impl<'a> Ledger<'a> {
             .max_by_key(|unit| {
                 most(BudgetAction::Shrink, unit).min(most(BudgetAction::Block, unit))
             })
-            .and_then(|unit| why_not(unit, count));
+            .and_then(|unit| why_not(unit, if is_blocked { judged } else { count }));
         let mut admission = Admission {
             count: admitted,
             ..Admission::default()
@@ -232,8 +234,6 @@ impl<'a> Ledger<'a> {
         };
         if admitted < count {
             let reason = best.unwrap_or_else(|| "no offer fits into the budgets".to_owned());
-            // A block by one budget stands even where another would only have shrunk.
-            let is_blocked = (shrunk > 0 && !is_kept) || self.is_unreadable(&asked);
             let outcome = if is_blocked {
                 BudgetOutcome::Blocked
             } else {
