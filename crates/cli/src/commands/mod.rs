@@ -5,6 +5,7 @@ mod apply;
 mod audit;
 mod bill;
 mod completions;
+mod cost;
 mod down;
 mod env;
 mod events;
@@ -22,6 +23,7 @@ mod status;
 mod up;
 mod validate;
 
+pub(crate) use cost::CostArgs;
 use fleetwright_core::Result;
 
 use crate::args::{Cli, Command};
@@ -75,6 +77,7 @@ async fn command(context: &Context, command: Command) -> Result<Exit> {
         Command::Exec(args) => exec::run(context, &args).await,
         Command::Ssh(args) => ssh::run(context, &args).await,
         Command::Events(args) => events::run(context, &args).await,
+        Command::Cost(args) => cost::run(context, &args).await,
         Command::Adopt(args) => adopt::run(context, &args).await,
         Command::Audit => audit::run(context).await,
         Command::Providers(args) => providers::run(context, &args).await,

@@ -1,6 +1,8 @@
 //! The end of a run that changes the fleet: what is printed, and the exit status.
 
-use fleetwright_core::{Error, HourlyPrice, Life, NodeRecord, Result, Withheld};
+use fleetwright_core::{
+    BudgetLine, BudgetVerdict, Error, HourlyPrice, Life, NodeRecord, Result, Withheld,
+};
 use fleetwright_engine::{Bill, Engine, Outcome, PoolStatus, Standing};
 use serde::Serialize;
 
@@ -21,6 +23,12 @@ struct Report<'a> {
     withheld: &'a [Withheld],
     failures: Vec<fleetwright_core::ErrorReport>,
     cost: Vec<HourlyPrice>,
+    /// Where each budget stands.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    budgets: &'a [BudgetLine],
+    /// What budgets withheld, lowered or warn of.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    verdicts: &'a [BudgetVerdict],
     /// Of `down`: what the removed nodes cost.
     #[serde(skip_serializing_if = "Option::is_none")]
     bill: Option<&'a Bill>,
@@ -61,6 +69,8 @@ pub(super) fn finish(
                 .chain(hopeless.as_ref().map(Error::report))
                 .collect(),
             cost: cost.clone(),
+            budgets: &plan.money.budgets,
+            verdicts: &plan.money.verdicts,
             bill,
         })?;
     }
@@ -114,7 +124,14 @@ pub(super) fn finish(
                      `fleetwright up --replace-failed` makes them again",
                 );
             }
-            Exit::Incomplete
+            if plan.money.withholds() {
+                output::hint(
+                    "raise the budget or want fewer machines; `fleetwright cost` shows what is spent",
+                );
+                Exit::OverBudget
+            } else {
+                Exit::Incomplete
+            }
         }
         Standing::Braked(brake) => {
             output::error_line(&format!("nothing was done: {brake}"));

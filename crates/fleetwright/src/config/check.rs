@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fleetwright_core::{HourlyPrice, Pool, Provider, check_name, keys};
+use fleetwright_core::{Budget, HourlyPrice, Pool, Provider, check_name, keys};
 
 use super::parse::Places;
 use super::shape::join;
@@ -28,9 +28,12 @@ pub(crate) fn meaning(
         problems: Vec::new(),
     };
     check.top_level(config);
+    check.budget(config.budget.as_ref(), "budget");
     check.names(config, provider_names);
     for (name, pool) in &config.pools {
-        check.pool(pool, &join("pools", name), provider_names);
+        let key = join("pools", name);
+        check.pool(pool, &key, provider_names);
+        check.budget(pool.budget.as_ref(), &join(&key, "budget"));
     }
     let expand = |path: &mut PathBuf| *path = environment.expand(path, directory);
     config.store.path.iter_mut().for_each(expand);
@@ -149,6 +152,16 @@ impl Check<'_> {
                 let key = join(&join(key, "limits"), name);
                 self.report(&key, Problem::new(format!("`{key}` must be more than 0s")));
             }
+        }
+    }
+
+    fn budget(&mut self, budget: Option<&Budget>, key: &str) {
+        for (below, error) in budget.into_iter().flat_map(Budget::problems) {
+            let key = match below {
+                "" => key.to_owned(),
+                below => join(key, below),
+            };
+            self.report(&key, Problem::from_error(&error));
         }
     }
 
