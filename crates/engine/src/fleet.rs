@@ -131,3 +131,49 @@ impl Fleet {
         ])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The option of a request for a machine of pool `web`, whose nodes may cost 0.12 at most.
+    fn capped(market: Market, max_price: Option<&str>, given: Option<&str>) -> Option<String> {
+        let pool = Pool {
+            max_price: max_price.map(str::to_owned),
+            ..Pool::default()
+        };
+        let fleet = Fleet {
+            spot_caps: BTreeMap::from([("cloud".into(), "most".into())]),
+            pools: BTreeMap::from([("web".into(), pool.clone())]),
+            ..Fleet::default()
+        };
+        let mut spec = fleet.node_spec("web", &pool, "journal");
+        spec.market = market;
+        if let Some(given) = given {
+            spec.options.insert("most".into(), given.into());
+        }
+        let mut elsewhere = spec.clone();
+        fleet.cap_spot("web", "another", &mut elsewhere);
+        assert_eq!(elsewhere, spec, "a provider that takes no cap gets none");
+        fleet.cap_spot("web", "cloud", &mut spec);
+        Some(spec.options.get("most")?.as_str()?.to_owned())
+    }
+
+    #[test]
+    fn a_request_for_spot_machines_carries_the_cap_of_its_pool() {
+        let cap = Some("$0.12/h");
+        for (market, max_price, given, wanted) in [
+            (Market::Spot, cap, None, Some("0.12")),
+            (Market::Spot, cap, Some("0.10"), Some("0.10")),
+            (Market::Spot, cap, Some("0.13"), Some("0.12")),
+            (Market::Spot, None, Some("0.13"), Some("0.13")),
+            (Market::Spot, None, None, None),
+            // What the option takes is dollars.
+            (Market::Spot, Some("€0.12/h"), None, None),
+            (Market::OnDemand, cap, None, None),
+        ] {
+            let found = capped(market, max_price, given);
+            assert_eq!(found.as_deref(), wanted, "{market} {max_price:?} {given:?}");
+        }
+    }
+}

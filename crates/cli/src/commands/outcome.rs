@@ -24,10 +24,8 @@ struct Report<'a> {
     failures: Vec<fleetwright_core::ErrorReport>,
     cost: Vec<HourlyPrice>,
     /// Where each budget stands.
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
     budgets: &'a [BudgetLine],
     /// What budgets withheld, lowered or warn of.
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
     verdicts: &'a [BudgetVerdict],
     /// Of `down`: what the removed nodes cost.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -3,5 +3,6 @@
 mod blind;
 mod claims;
 mod life;
+mod money;
 mod ownership;
 mod tenure;
