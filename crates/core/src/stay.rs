@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{HourlyPrice, Market, NodeId, NodeRecord, Tenure, keys};
+use crate::{HourlyPrice, Market, NodeId, NodeRecord, Tenure, Token, keys};
 
 /// When a node was there, at which price, and whose it was.
 ///
@@ -15,6 +15,9 @@ pub struct Stay {
     pub id: NodeId,
     /// The pool it belongs to.
     pub pool: String,
+    /// The token of the call that made it.
+    #[serde(default)]
+    pub token: Option<Token>,
     /// Instance type.
     pub instance_type: String,
     /// On-demand or spot.
@@ -47,6 +50,7 @@ impl From<&NodeRecord> for Stay {
         Self {
             id: record.id.clone(),
             pool: record.pool.clone(),
+            token: record.token.clone(),
             instance_type: record.instance_type.clone(),
             market: record.market,
             price: record.price,

@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use fleetwright_core::{
     Action, Amount, Billing, BudgetAction, BudgetLine, BudgetOutcome, BudgetVerdict, Claim,
-    DroppedOffer, HourlyPrice, NodeRecord, Offer, Period, Plan, Span, Stay, keys,
+    DroppedOffer, HourlyPrice, NodeId, Offer, Period, Plan, Span, Stay, Token, keys,
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -78,11 +78,6 @@ pub(crate) struct Ledger<'a> {
 }
 
 impl<'a> Ledger<'a> {
-    /// Whether there is any budget.
-    pub(crate) fn is_needed(fleet: &Fleet) -> bool {
-        fleet.budget.is_some() || fleet.pools.values().any(|pool| pool.budget.is_some())
-    }
-
     /// Whether any budget is for a month: then what was spent must be known.
     pub(crate) fn needs_month(fleet: &Fleet) -> bool {
         let pools = fleet.pools.values().filter_map(|pool| pool.budget.as_ref());
@@ -99,9 +94,58 @@ impl<'a> Ledger<'a> {
         observation: &Observation,
         billing: &'a dyn Fn(&str) -> Billing,
     ) -> Self {
+        let mut ledger = Self::empty(fleet, observation.at, billing);
+        if ledger.accounts.is_empty() {
+            return ledger;
+        }
+        ledger.spend(&observation.spent);
+        for record in &observation.records {
+            let (made, end) = (record.created_at, record.tenure.ends_at);
+            ledger.count_node(&record.pool, &record.id, record.price, made, end);
+        }
+        let tokens = observation
+            .records
+            .iter()
+            .map(|record| record.token.as_ref());
+        for claim in &missing(&observation.claims, tokens) {
+            ledger.count_claim(claim);
+        }
+        for node in observation.orphans() {
+            let pool = node.label(keys::POOL).unwrap_or_default();
+            let made = node.created_at.unwrap_or(observation.at);
+            ledger.count_node(pool, &node.id, node.price, made, None);
+        }
+        ledger
+    }
+
+    /// The same from the journal alone. `claims` are for machines that are not among the nodes.
+    pub(crate) fn of_journal(
+        fleet: &Fleet,
+        stays: &[Stay],
+        claims: &[Claim],
+        billing: &'a dyn Fn(&str) -> Billing,
+        now: Timestamp,
+    ) -> Self {
+        let mut ledger = Self::empty(fleet, now, billing);
+        if ledger.accounts.is_empty() {
+            return ledger;
+        }
+        let gone = stays.iter().filter(|stay| stay.gone_at.is_some());
+        ledger.spend(&MonthSpent::of(gone, billing, now));
+        for stay in stays.iter().filter(|stay| stay.gone_at.is_none()) {
+            let (made, end) = (stay.created_at, stay.tenure.ends_at);
+            ledger.count_node(&stay.pool, &stay.id, stay.price, made, end);
+        }
+        for claim in claims {
+            ledger.count_claim(claim);
+        }
+        ledger
+    }
+
+    fn empty(fleet: &Fleet, now: Timestamp, billing: &'a dyn Fn(&str) -> Billing) -> Self {
         let mut ledger = Self {
-            now: observation.at,
-            month: Month::of(observation.at),
+            now,
+            month: Month::of(now),
             billing,
             accounts: Vec::new(),
             by_pool: HashMap::new(),
@@ -116,27 +160,6 @@ impl<'a> Ledger<'a> {
         if let Some(budget) = &fleet.budget {
             ledger.of_fleet = Some(ledger.accounts.len());
             ledger.accounts.push(Account::new(None, budget));
-        }
-        if ledger.accounts.is_empty() {
-            return ledger;
-        }
-        for (pool, sums) in &observation.spent.by_pool {
-            for at in ledger.accounts_of(pool) {
-                ledger.accounts[at].spend(sums);
-            }
-        }
-        for record in &observation.records {
-            ledger.count_record(record);
-        }
-        ledger.count_claims(observation);
-        for node in observation.orphans() {
-            let charge = node.price.map(|price| {
-                let from = node.created_at.unwrap_or(observation.at);
-                let billing = billing(node.id.provider());
-                Charge::new(price, billing, from, ledger.month.end)
-            });
-            let pool = node.label(keys::POOL).unwrap_or_default().to_owned();
-            ledger.count(&pool, 1, charge);
         }
         ledger
     }
@@ -305,44 +328,39 @@ impl<'a> Ledger<'a> {
         own.into_iter().chain(self.of_fleet).collect()
     }
 
-    fn count_record(&mut self, record: &NodeRecord) {
-        let billing = (self.billing)(record.id.provider());
-        let charge = Charge::until(record, billing, self.now, self.month.end);
-        self.count(&record.pool, 1, charge);
-    }
-
-    /// Machines of open claims that the journal does not know yet.
-    fn count_claims(&mut self, observation: &Observation) {
-        if observation.claims.is_empty() {
-            return;
-        }
-        let mut known: HashMap<&str, u32> = HashMap::new();
-        for token in observation.records.iter().filter_map(|r| r.token.as_ref()) {
-            *known.entry(token.as_str()).or_default() += 1;
-        }
-        for claim in &observation.claims {
-            let there = known.get(claim.token().as_str()).copied().unwrap_or(0);
-            let coming = claim.request.count.saturating_sub(there);
-            if coming > 0 {
-                let charge = self.charge_of(claim);
-                self.count(&claim.pool, coming, charge);
+    fn spend(&mut self, spent: &MonthSpent) {
+        for (pool, sums) in &spent.by_pool {
+            for at in self.accounts_of(pool) {
+                self.accounts[at].spend(sums);
             }
         }
     }
 
-    fn charge_of(&self, claim: &Claim) -> Option<Charge> {
+    /// A node that is there, until the end of the month or its own, if that is known.
+    fn count_node(
+        &mut self,
+        pool: &str,
+        id: &NodeId,
+        price: Option<HourlyPrice>,
+        made: Timestamp,
+        ends_at: Option<Timestamp>,
+    ) {
+        let until = ending(ends_at, self.now, self.month.end);
+        let billing = (self.billing)(id.provider());
+        let charge = price.map(|price| Charge::new(price, billing, made, until));
+        self.count(pool, 1, charge);
+    }
+
+    fn count_claim(&mut self, claim: &Claim) {
         let label = claim.request.spec.labels.get(keys::EXPIRY);
         let end = label
             .and_then(|text| text.parse().ok())
             .and_then(|second| Timestamp::from_second(second).ok());
         let until = ending(end, self.now, self.month.end);
         let billing = (self.billing)(claim.provider());
-        Some(Charge::new(
-            claim.offer.price?,
-            billing,
-            claim.made_at,
-            until,
-        ))
+        let price = claim.offer.price;
+        let charge = price.map(|price| Charge::new(price, billing, claim.made_at, until));
+        self.count(&claim.pool, claim.request.count, charge);
     }
 
     fn count(&mut self, pool: &str, machines: u32, charge: Option<Charge>) {
@@ -365,6 +383,27 @@ impl<'a> Ledger<'a> {
             to_month_end,
         }
     }
+}
+
+/// The open claims, each for the machines that are not among the nodes with these tokens.
+pub(crate) fn missing<'t>(
+    claims: &[Claim],
+    tokens: impl Iterator<Item = Option<&'t Token>>,
+) -> Vec<Claim> {
+    if claims.is_empty() {
+        return Vec::new();
+    }
+    let mut known: HashMap<&str, u32> = HashMap::new();
+    for token in tokens.flatten() {
+        *known.entry(token.as_str()).or_default() += 1;
+    }
+    let mut missing = claims.to_vec();
+    for claim in &mut missing {
+        let there = known.get(claim.token().as_str()).copied().unwrap_or(0);
+        claim.request.count = claim.request.count.saturating_sub(there);
+    }
+    missing.retain(|claim| claim.request.count > 0);
+    missing
 }
 
 /// Why a plan that was made before does not fit into the budgets any more; `None` if it does.

@@ -9,7 +9,7 @@
 //! What is charged up to an instant only grows. A day's share is the difference between its end and
 //! its beginning, so shares add up to the whole to the last millionth, however time is cut.
 
-use fleetwright_core::{Amount, Billing, HourlyPrice, NodeRecord, Stay};
+use fleetwright_core::{Amount, Billing, HourlyPrice, Stay};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
@@ -71,20 +71,6 @@ impl Charge {
     pub(crate) fn so_far(stay: &Stay, billing: Billing, now: Timestamp) -> Option<Self> {
         let until = stay.gone_at.unwrap_or(now);
         Some(Self::new(stay.price?, billing, stay.created_at, until))
-    }
-
-    /// A node as it will go on until `horizon`, or until its time is over if that is known and
-    /// earlier. `None` without a price.
-    pub(crate) fn until(
-        record: &NodeRecord,
-        billing: Billing,
-        now: Timestamp,
-        horizon: Timestamp,
-    ) -> Option<Self> {
-        let end = record
-            .gone_at
-            .unwrap_or_else(|| ending(record.tenure.ends_at, now, horizon));
-        Some(Self::new(record.price?, billing, record.created_at, end))
     }
 
     /// The price per hour.

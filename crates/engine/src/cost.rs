@@ -16,7 +16,7 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use crate::Engine;
-use crate::budget::Ledger;
+use crate::budget::{Ledger, missing};
 use crate::charge::{Charge, Month, day_begins, day_of, ending};
 
 /// What costs are added up by.
@@ -392,39 +392,14 @@ impl Engine {
         // What was gone before the month began is of no use for the forecast, either.
         let gone_since = query.since.map(|since| since.min(Month::of(now).start));
         let stays = self.store.stays(gone_since).await?;
-        let claims = self.missing_claims().await?;
+        let tokens = stays.iter().map(|stay| stay.token.as_ref());
+        let claims = missing(&self.store.open_claims().await?, tokens);
         let billing = |provider: &str| self.billing(provider);
-        let mut report = cost(&stays, &claims, &billing, query, now);
-        if Ledger::is_needed(&self.fleet) {
-            let observation = crate::Observation {
-                at: now,
-                records: self.store.nodes().await?,
-                claims: self.store.open_claims().await?,
-                spent: self.spent_this_month(now, &[]).await?,
-                ..crate::Observation::default()
-            };
-            report.budgets = Ledger::new(&self.fleet, &observation, &billing).lines();
-        }
-        Ok(report)
-    }
-
-    /// The open claims, each for the machines that the journal does not know yet.
-    async fn missing_claims(&self) -> Result<Vec<Claim>> {
-        let mut claims = self.store.open_claims().await?;
-        if claims.is_empty() {
-            return Ok(claims);
-        }
-        let records = self.store.nodes().await?;
-        for claim in &mut claims {
-            let known = records
-                .iter()
-                .filter(|record| record.token.as_ref() == Some(claim.token()))
-                .count();
-            let known = u32::try_from(known).unwrap_or(u32::MAX);
-            claim.request.count = claim.request.count.saturating_sub(known);
-        }
-        claims.retain(|claim| claim.request.count > 0);
-        Ok(claims)
+        let ledger = Ledger::of_journal(&self.fleet, &stays, &claims, &billing, now);
+        Ok(CostReport {
+            budgets: ledger.lines(),
+            ..cost(&stays, &claims, &billing, query, now)
+        })
     }
 
     /// How a provider counts time; one that is not configured any more: as it is.

@@ -13,6 +13,7 @@ fn stay(number: usize, pool: &str, from: &str, gone: Option<&str>) -> Stay {
     Stay {
         id: NodeId::new("cloud", "north", &format!("n{number}")).unwrap(),
         pool: pool.into(),
+        token: None,
         instance_type: "small".into(),
         market: Market::OnDemand,
         price: Some(HourlyPrice::usd_micros(1_000_000)),
