@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use fleetwright_core::{Error, Filter, Kind, Result, Span};
 
-use crate::commands::Offers;
 use crate::commands::capacity::Capacity;
+use crate::commands::{CostArgs, Offers};
 
 /// Gets machines from any cloud, exactly once, and keeps them as they should be.
 #[derive(Debug, Parser)]
@@ -137,6 +137,16 @@ Example:
 Example:
   fleetwright events --follow")]
     Events(Events),
+    /// Show what the fleet costs, has cost and will cost, without asking anybody
+    #[command(after_help = "\
+Example:
+  fleetwright cost
+  fleetwright cost --by day --since 7d
+  fleetwright cost --by owner --since 2026-11-01 --json
+
+Runtime times the price that was promised, in the units that the provider bills; nodes that are gone
+are included. Days and months are those of UTC.")]
+    Cost(CostArgs),
     /// Compare the journal with the providers: orphans, duplicates, open claims
     #[command(after_help = "\
 Example:

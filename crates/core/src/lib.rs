@@ -15,6 +15,7 @@
 pub mod ability;
 mod account;
 mod billing;
+mod budget;
 mod claim;
 mod clock;
 mod cloud_init;
@@ -40,11 +41,16 @@ mod record;
 mod remote;
 mod secret;
 mod spec;
+mod stay;
 mod strategy;
 
 pub use ability::{Balancers, Catalog, Dns, Groups, Interruptions, Quotas, Requests};
 pub use account::{AccountConfig, AccountContext};
 pub use billing::{Amount, Billing};
+pub use budget::{
+    Budget, BudgetAction, BudgetLimit, BudgetLine, BudgetOutcome, BudgetVerdict, DroppedOffer,
+    Period, PlanMoney, whose,
+};
 pub use claim::{Claim, ClaimId, ClaimState};
 pub use clock::Clock;
 pub use cloud_init::{CLOUD_INIT_RESERVE, cloud_init};
@@ -72,4 +78,5 @@ pub use record::{Life, NodeRecord, Tenure};
 pub use remote::{Command, Exit, NoOutput, Output, OutputSink, Remote, Stream};
 pub use secret::{Secret, SecretRef, SecretSource};
 pub use spec::{CreateRequest, Created, HostKey, HostKeys, Market, NodeSpec, Token};
+pub use stay::{Stay, StayLabels};
 pub use strategy::{Domain, Spread, Strategies, Strategy, StrategyName};

@@ -6,7 +6,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{ClaimId, Fingerprint, HourlyPrice, Node, NodeId, NodeSpec, Offer};
+use crate::{ClaimId, Fingerprint, HourlyPrice, Node, NodeId, NodeSpec, Offer, PlanMoney};
 
 /// A list of steps with their reasons and costs, made from one observation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +33,9 @@ pub struct Plan {
     pub cost_now: Vec<HourlyPrice>,
     /// What it costs at most after the plan, over all fallback offers, by currency.
     pub cost_after: Vec<HourlyPrice>,
+    /// What else is to be said about money: first choices, unknown prices, budgets.
+    #[serde(default)]
+    pub money: PlanMoney,
 }
 
 impl Plan {

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{Fingerprint, Market, Markets, Requirements, Span, Strategies, fingerprint};
+use crate::{Budget, Fingerprint, Market, Markets, Requirements, Span, Strategies, fingerprint};
 
 /// A set of like machines that is kept at a size.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -37,6 +37,9 @@ pub struct Pool {
     /// Most that one machine may cost per hour, e.g. `$2.50/h`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_price: Option<String>,
+    /// Most that the pool's machines may cost together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Budget>,
     /// Image, in the provider's words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,

@@ -1,22 +1,25 @@
 //! The engine: everything that is needed to look at a fleet and to change it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use fleetwright_core::ability::{Member, MemberHealth};
 use fleetwright_core::{
     Access, Clock, Coverage, Error, EventKind, Kind, Life, ListRequest, Node, NodeId, NodeRecord,
-    NodeState, Prices, Provider, Remote, Result, Strategy,
+    NodeState, Prices, Provider, Remote, Result, Stay, Strategy,
 };
 use fleetwright_store::{Lease, Store};
 use futures::StreamExt;
 use futures::stream;
+use jiff::Timestamp;
 
+use crate::budget::Ledger;
+use crate::charge::Month;
 use crate::life::elapsed;
 use crate::offers::{Rates, Shelf, taken};
 use crate::tenure::{is_over, late_end};
-use crate::{CatalogView, Evidence, Fleet, Observation, Recorder, Seen, advance};
+use crate::{CatalogView, Evidence, Fleet, MonthSpent, Observation, Recorder, Seen, advance};
 
 /// Login attempts at the same time.
 const LOGINS: usize = 32;
@@ -154,6 +157,14 @@ impl Engine {
         let gone = self.ask_for_missing(&mut observation).await;
         let reached = self.log_in(&observation).await;
         let changes = self.advance_all(&mut observation, &gone, &reached);
+        if Ledger::needs_month(&self.fleet) {
+            let gone: Vec<Stay> = changes
+                .iter()
+                .filter(|(record, _)| record.life == Life::Gone)
+                .map(|(record, _)| Stay::from(record))
+                .collect();
+            observation.spent = self.spent_this_month(at, &gone).await?;
+        }
         if self.is_short(&observation) {
             self.read_catalogs(&mut observation).await;
         }
@@ -161,6 +172,24 @@ impl Engine {
             observation,
             changes,
         })
+    }
+
+    /// What nodes that are gone have cost this month: those of the journal, and those that were just
+    /// found to be gone.
+    pub(crate) async fn spent_this_month(
+        &self,
+        now: Timestamp,
+        found: &[Stay],
+    ) -> Result<MonthSpent> {
+        let mut gone = self.store.gone_stays(Month::of(now).start).await?;
+        let known: HashSet<NodeId> = gone.iter().map(|stay| stay.id.clone()).collect();
+        let new = found.iter().filter(|stay| !known.contains(&stay.id));
+        gone.extend(new.cloned());
+        Ok(MonthSpent::of(
+            &gone,
+            &|provider| self.billing(provider),
+            now,
+        ))
     }
 
     /// Writes the changes of a look into the journal and tells about them.

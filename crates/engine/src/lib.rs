@@ -12,9 +12,12 @@
 
 mod audit;
 mod bill;
+mod budget;
 mod capacity;
+mod charge;
 mod clock;
 mod converge;
+mod cost;
 mod discover;
 mod engine;
 mod execute;
@@ -35,9 +38,11 @@ mod watch;
 
 pub use audit::{Audit, Duplicate, Surplus};
 pub use bill::{Bill, BillLine};
+pub use budget::{MonthSpent, budget_lines, exceeded};
 pub use capacity::{BreakerReport, LearnedReport, Place, RateReport, ShortageReport};
 pub use clock::SystemClock;
 pub use converge::{Approval, ConvergeOptions, Outcome, PoolStatus, Standing};
+pub use cost::{Cost, CostGroup, CostKey, CostQuery, CostReport, InFlight, cost};
 pub use engine::Engine;
 pub use execute::{Attempt, Executed, Failure};
 pub use extend::{Extended, Extension};

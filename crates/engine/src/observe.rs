@@ -9,13 +9,13 @@ use std::sync::Arc;
 
 use fleetwright_core::ability::{Member, Offering};
 use fleetwright_core::{
-    Claim, Coverage, Fingerprint, HourlyPrice, InstanceType, Node, NodeId, NodeRecord, Pool,
-    Prices, ProviderInfo, Token, fingerprint, keys,
+    Billing, Claim, Coverage, Fingerprint, HourlyPrice, InstanceType, Node, NodeId, NodeRecord,
+    Pool, Prices, ProviderInfo, Token, fingerprint, keys,
 };
 use fleetwright_store::Mark;
 use jiff::Timestamp;
 
-use crate::Fleet;
+use crate::{Fleet, MonthSpent};
 
 /// The world at one instant, as far as it could be seen.
 #[derive(Debug, Clone, Default)]
@@ -44,6 +44,8 @@ pub struct Observation {
     pub prices: Arc<Prices>,
     /// How many machines have taken the rate of each of them.
     pub taken: Vec<u32>,
+    /// What nodes that are gone have cost this month, if a budget needs it.
+    pub spent: MonthSpent,
 }
 
 /// What one provider showed.
@@ -114,6 +116,13 @@ impl Observation {
     /// configured one, within the pool's bounds.
     pub fn wanted(&self, name: &str, pool: &Pool) -> u32 {
         pool.within_bounds(self.sizes.get(name).copied().unwrap_or(pool.desired))
+    }
+
+    /// How a provider counts time; one that was not asked: as it is.
+    pub fn billing(&self, provider: &str) -> Billing {
+        self.providers
+            .get(provider)
+            .map_or(Billing::per_second(0), |seen| seen.info.billing)
     }
 
     /// Why nothing can be said about this place, if so: the provider is not configured any more,

@@ -1,5 +1,6 @@
 //! Everything opened and tied together: what a command, a server or a program works with.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -263,8 +264,18 @@ fn fleet(config: &Config, public_key: &str) -> Fleet {
             max_removal_percent: config.safety.max_removal_percent,
             age_floor: config.safety.age_floor.0,
         },
+        budget: config.budget.clone(),
+        spot_caps: spot_caps(config),
         ..Fleet::default()
     }
+}
+
+/// Where each provider wants the cap on what a spot machine may cost, if it takes one.
+fn spot_caps(config: &Config) -> BTreeMap<String, String> {
+    let entries = config.providers.iter();
+    entries
+        .filter_map(|(name, entry)| Some((name.clone(), entry.config.spot_cap()?.to_owned())))
+        .collect()
 }
 
 /// The fleet's own key first, then the configured ones, then what the system's `ssh` would use.

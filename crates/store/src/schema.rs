@@ -17,8 +17,9 @@ use crate::file;
 /// Version, name and SQL of every migration, in order.
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "journal", include_str!("../migrations/0001_journal.sql")),
-    (3, "turns", include_str!("../migrations/0003_turns.sql")),
     (2, "memory", include_str!("../migrations/0002_memory.sql")),
+    (3, "turns", include_str!("../migrations/0003_turns.sql")),
+    (4, "money", include_str!("../migrations/0004_money.sql")),
 ];
 
 /// The version that this program writes.

@@ -6,6 +6,7 @@ mod audit;
 mod bill;
 pub(crate) mod capacity;
 mod completions;
+mod cost;
 mod down;
 mod env;
 mod events;
@@ -24,6 +25,7 @@ mod status;
 mod up;
 mod validate;
 
+pub(crate) use cost::CostArgs;
 use fleetwright_core::Result;
 
 pub(crate) use offers::Offers;
@@ -79,6 +81,7 @@ async fn command(context: &Context, command: Command) -> Result<Exit> {
         Command::Exec(args) => exec::run(context, &args).await,
         Command::Ssh(args) => ssh::run(context, &args).await,
         Command::Events(args) => events::run(context, &args).await,
+        Command::Cost(args) => cost::run(context, &args).await,
         Command::Adopt(args) => adopt::run(context, &args).await,
         Command::Audit => audit::run(context).await,
         Command::Capacity(args) => capacity::run(context, &args).await,

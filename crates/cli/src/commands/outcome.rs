@@ -1,6 +1,8 @@
 //! The end of a run that changes the fleet: what is printed, and the exit status.
 
-use fleetwright_core::{HourlyPrice, Life, NodeRecord, Result, Withheld};
+use fleetwright_core::{
+    BudgetLine, BudgetVerdict, Error, HourlyPrice, Life, NodeRecord, Result, Withheld,
+};
 use fleetwright_engine::{Attempt, Bill, Engine, Outcome, PoolStatus, Standing};
 use serde::Serialize;
 
@@ -27,6 +29,10 @@ struct Report<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     attempts: Vec<Tried<'a>>,
     cost: Vec<HourlyPrice>,
+    /// Where each budget stands.
+    budgets: &'a [BudgetLine],
+    /// What budgets withheld, lowered or warn of.
+    verdicts: &'a [BudgetVerdict],
     /// Of `down`: what the removed nodes cost.
     #[serde(skip_serializing_if = "Option::is_none")]
     bill: Option<&'a Bill>,
@@ -84,6 +90,8 @@ pub(super) fn finish(
                 })
                 .collect(),
             cost: cost.clone(),
+            budgets: &plan.money.budgets,
+            verdicts: &plan.money.verdicts,
             bill,
         })?;
     }
@@ -139,7 +147,14 @@ pub(super) fn finish(
                      `fleetwright up --replace-failed` makes them again",
                 );
             }
-            Exit::Incomplete
+            if plan.money.withholds() {
+                output::hint(
+                    "raise the budget or want fewer machines; `fleetwright cost` shows what is spent",
+                );
+                Exit::OverBudget
+            } else {
+                Exit::Incomplete
+            }
         }
         Standing::Braked(brake) => {
             output::error_line(&format!("nothing was done: {brake}"));

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use fleetwright_core::{Amount, HourlyPrice, Life, NodeRecord, Result};
-use fleetwright_engine::{Bill, BreakerReport, Engine, PoolStatus};
+use fleetwright_core::{Amount, BudgetLine, HourlyPrice, Life, NodeRecord, Result};
+use fleetwright_engine::{Bill, BreakerReport, Engine, PoolStatus, budget_lines};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -13,6 +13,7 @@ use crate::background::{self, State};
 use crate::context::{Context, sort};
 use crate::exit::Exit;
 use crate::output::{self, amounts, count, money, runtime};
+use crate::steps;
 
 #[derive(Serialize)]
 struct Report {
@@ -29,6 +30,8 @@ struct Report {
     bill: Bill,
     /// The same by pool.
     pool_bills: BTreeMap<String, Vec<Amount>>,
+    /// Where each budget stands.
+    budgets: Vec<BudgetLine>,
     /// When each node ends.
     ends: Vec<End>,
     /// Whether limits are kept.
@@ -82,6 +85,7 @@ pub(super) async fn run(context: &Context) -> Result<Exit> {
         open_claims: observation.claims.len(),
         cost: HourlyPrice::sum(records.iter().filter_map(|record| record.price)),
         bill,
+        budgets: budget_lines(engine.fleet(), &observation),
         ends: records.iter().map(|record| end(&engine, record)).collect(),
         limits: background::state(context).await?,
         suspended: suspended(&engine).await?,
@@ -145,6 +149,7 @@ pub(super) async fn run(context: &Context) -> Result<Exit> {
         money(&report.cost),
         amounts(&report.bill.total)
     ));
+    steps::show_budgets(context.out, &report.budgets, false);
     show_limits(context, &report.limits);
     Ok(exit)
 }

@@ -117,6 +117,7 @@ fn every_answer_has_the_documented_keys_and_no_others() {
     let up = answers.ask(&bed, 0, &["up"]);
     assert_eq!(up["standing"], "reached");
     answers.ask(&bed, 0, &["status"]);
+    answers.ask(&bed, 0, &["cost", "--by", "day"]);
     answers.ask(&bed, 0, &["nodes"]);
     let name = bed.names().remove(0);
     answers.ask(&bed, 0, &["node", &name]);

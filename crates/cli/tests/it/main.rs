@@ -16,6 +16,7 @@ mod json;
 mod kill;
 mod limits;
 mod linode;
+mod money;
 mod offers;
 mod pairs;
 mod partial;

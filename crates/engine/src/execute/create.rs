@@ -326,6 +326,7 @@ impl Engine {
             market: offer.market,
             ..wish.spec.clone()
         };
+        self.fleet.cap_spot(wish.pool, &offer.provider, &mut spec);
         let now = self.clock.now();
         let pool = self.fleet.pools.get(wish.pool);
         if let Some(limit) = pool.and_then(|pool| pool.limits.max_runtime) {

@@ -1,6 +1,8 @@
 //! Filling a pool up: so many machines, divided by market and by the pool's strategies.
 
-use fleetwright_core::{Action, Market, Node, NodeRecord, Pool, SpotSoldOut, Step, Withheld, keys};
+use fleetwright_core::{
+    Action, Market, Node, NodeRecord, Offer, Pool, SpotSoldOut, Step, Withheld, keys,
+};
 
 use super::{Planner, mix, plural};
 use crate::select::{Exclusion, Placed, Share, Situation, allot};
@@ -142,6 +144,9 @@ impl<'a> Planner<'a> {
             if offers.is_empty() {
                 continue;
             }
+            let Some((count, offers)) = self.admit(name, pool, count, offers) else {
+                continue;
+            };
             let is_all = usize::try_from(count).is_ok_and(|count| count == gap.missing);
             let mut words = Vec::new();
             if !is_all || on.is_some() {
@@ -171,6 +176,27 @@ impl<'a> Planner<'a> {
             };
             self.create_share(name, pool, gap, situation, share, fallback);
         }
+    }
+
+    /// Asks the budgets: how many may be made, and from which offers. What they withhold is said.
+    fn admit(
+        &mut self,
+        name: &str,
+        pool: &Pool,
+        count: u32,
+        offers: Vec<Offer>,
+    ) -> Option<(u32, Vec<Offer>)> {
+        let runtime = pool.limits.max_runtime;
+        let admission = self.ledger.admit(name, runtime, count, offers);
+        self.verdicts.extend(admission.verdicts);
+        if let Some(why) = &admission.withheld {
+            let what = match admission.count {
+                0 => format!("create {count}"),
+                some => format!("create {} of {count}", count - some),
+            };
+            self.withhold(&format!("pool {name}"), &what, why);
+        }
+        (admission.count > 0).then_some((admission.count, admission.offers))
     }
 }
 

@@ -16,12 +16,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use fleetwright_core::ability::{Member, MemberHealth};
 use fleetwright_core::{
-    Action, Boot, Brake, Claim, Life, Limits, Node, NodeId, NodeRecord, Plan, Pool, Purpose, Step,
-    Withheld, keys,
+    Action, Boot, Brake, BudgetVerdict, Claim, Life, Limits, Node, NodeId, NodeRecord, Offer, Plan,
+    PlanMoney, Pool, Purpose, Step, Withheld, keys,
 };
 
 use self::cost::Costs;
 use self::create::Gap;
+use crate::budget::Ledger;
 use crate::life::elapsed;
 use crate::tenure::{is_idle_too_long, is_over};
 use crate::{Fleet, Observation, Seen};
@@ -46,7 +47,10 @@ pub fn plan(
     purpose: Purpose,
     options: &PlanOptions,
 ) -> Plan {
+    let billing = |provider: &str| observation.billing(provider);
     let mut planner = Planner {
+        ledger: Ledger::new(fleet, observation, &billing),
+        verdicts: Vec::new(),
         fleet,
         observation,
         options,
@@ -76,6 +80,11 @@ pub fn plan(
         Purpose::Converge => planner.brake(live),
     };
     let costs = Costs::of(&observation.records, &planner.steps);
+    let money = PlanMoney {
+        budgets: planner.ledger.lines(),
+        verdicts: planner.verdicts,
+        ..costs.money
+    };
     Plan {
         version: Plan::VERSION,
         fleet: fleet.name.clone(),
@@ -87,6 +96,7 @@ pub fn plan(
         brake,
         cost_now: costs.now,
         cost_after: costs.after,
+        money,
     }
 }
 
@@ -124,6 +134,8 @@ struct Planner<'a> {
     providers: Cow<'a, BTreeMap<String, Seen>>,
     /// How many machines have taken each rate, those of the plan included.
     taken: Vec<u32>,
+    ledger: Ledger<'a>,
+    verdicts: Vec<BudgetVerdict>,
 }
 
 /// Members by provider, balancer and node.

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fleetwright_core::{
-    Candidate, GpuWish, HourlyPrice, Pool, PriceRule, Provider, Requirements, Strategy, check_name,
-    keys,
+    Budget, Candidate, GpuWish, HourlyPrice, Pool, PriceRule, Provider, Requirements, Strategy,
+    check_name, keys,
 };
 
 use super::parse::Places;
@@ -31,10 +31,13 @@ pub(crate) fn meaning(
         problems: Vec::new(),
     };
     check.top_level(config);
+    check.budget(config.budget.as_ref(), "budget");
     check.names(config, provider_names);
     check.prices(&config.prices, provider_names);
     for (name, pool) in &config.pools {
-        check.pool(pool, &join("pools", name), provider_names);
+        let key = join("pools", name);
+        check.pool(pool, &key, provider_names);
+        check.budget(pool.budget.as_ref(), &join(&key, "budget"));
     }
     let expand = |path: &mut PathBuf| *path = environment.expand(path, directory);
     config.store.path.iter_mut().for_each(expand);

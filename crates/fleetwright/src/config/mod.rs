@@ -22,7 +22,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fleetwright_core::{Pool, PriceRule, Provider, Result, Span, check_name};
+use fleetwright_core::{Budget, Pool, PriceRule, Provider, Result, Span, check_name};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -65,6 +65,8 @@ pub struct Config {
     pub pools: BTreeMap<String, Pool>,
     /// What keeps a mistake small.
     pub safety: Safety,
+    /// Most that the machines of all pools may cost together.
+    pub budget: Option<Budget>,
     /// The journal.
     pub store: StoreSettings,
     /// How nodes are logged in to.

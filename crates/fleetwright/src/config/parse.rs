@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use fleetwright_core::{Pool, PriceRule};
+use fleetwright_core::{Budget, Pool, PriceRule};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -40,6 +40,8 @@ pub(crate) struct TopLevel {
     owner: Option<String>,
     /// What keeps a mistake small.
     safety: Safety,
+    /// Most that the machines of all pools may cost together.
+    budget: Option<Budget>,
     /// The journal.
     store: StoreSettings,
     /// How nodes are logged in to.
@@ -55,6 +57,7 @@ impl Default for TopLevel {
             fleet: "default".to_owned(),
             owner: None,
             safety: Safety::default(),
+            budget: None,
             store: StoreSettings::default(),
             ssh: SshSettings::default(),
             prices: Vec::new(),
@@ -190,6 +193,7 @@ impl Reader<'_> {
             providers,
             pools,
             safety: top.safety,
+            budget: top.budget,
             store: top.store,
             ssh: top.ssh,
             prices: top.prices,

@@ -2,6 +2,8 @@
 //!
 //! The words of the scripts are explained in [`script`].
 
+mod budget_properties;
+mod budgets;
 mod fill;
 mod hands_off;
 mod offers;

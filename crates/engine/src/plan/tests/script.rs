@@ -17,8 +17,11 @@
 //! turn POOL CREDIT SEAT...                         where a seat stands that takes turns
 //! node ID POOL LIFE [PRICE] [zone=A] [type=NAME] [spot] [age=1h] [for=1m] [old] [boot-failed] [claim=N] [absent] [deleting]
 //!                                                  [over=1m] [left=1m] [idle=1h] [kept=1h]
-//! claim N POOL COUNT PROVIDER/REGION               asked for, without an answer
-//! orphan ID POOL [age=1h]                          ours, without a record
+//! claim N POOL COUNT PROVIDER/REGION [PRICE]       asked for, without an answer
+//! orphan ID POOL [age=1h] [PRICE]                  ours, without a record
+//! budget POOL|* [per-hour=$1] [per-month=$9] [action=block|shrink|warn]     `*`: of all pools
+//! spent POOL SUM                                   this month, by nodes that are gone
+//! billing PROVIDER hour                            how it counts time; otherwise: each second
 //! stranger ID                                      of another journal
 //! balancer PROVIDER NAME [broken]
 //! member PROVIDER BALANCER ID HEALTH
@@ -28,18 +31,19 @@
 //! remove all | remove ID... | expire [ID...]       of the latter: found idle just now
 //! ```
 //! A node without an age is an hour old, in its state for a minute, and its provider shows it
-//! running. `old` means: made from another definition of its pool.
+//! running. `old` means: made from another definition of its pool. It is the beginning of the second
+//! of January: the month goes on for 30 days, which are 720 hours.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use fleetwright_core::ability::{Member, MemberHealth, Offering};
 use fleetwright_core::{
-    Addresses, Availability, Billing, Boot, Candidate, Claim, ClaimState, Coverage, CreateRequest,
-    Domain, Error, Gap, HourlyPrice, Idempotency, InstanceType, Kind, Labels, Limits, Market,
-    Markets, Node, NodeId, NodeRecord, NodeSpec, NodeState, Offer, Plan, Pool, ProviderInfo,
-    Purpose, Requirements, SpotSoldOut, Spread, Strategies, Strategy, Tenure, Token, keys,
-    parse_duration,
+    Addresses, Amount, Availability, Billing, Boot, Budget, Candidate, Claim, ClaimState, Coverage,
+    CreateRequest, Domain, Error, Gap, HourlyPrice, Idempotency, InstanceType, Kind, Labels,
+    Limits, Market, Markets, Node, NodeId, NodeRecord, NodeSpec, NodeState, Offer, Plan, Pool,
+    ProviderInfo, Purpose, Requirements, SpotSoldOut, Spread, Strategies, Strategy, Tenure, Token,
+    keys, parse_duration,
 };
 use fleetwright_store::Mark;
 use jiff::Timestamp;
@@ -151,9 +155,20 @@ impl World {
                 });
             }
             ["node", id, pool, state, ref more @ ..] => self.node(id, pool, state, more),
-            ["claim", number, pool, count, place] => self.claim(number, pool, count, place),
+            ["claim", number, pool, count, place, ref more @ ..] => {
+                self.claim(number, pool, count, place, more);
+            }
+            ["budget", whose, ref more @ ..] => self.budget(whose, more),
+            ["spent", pool, sum] => {
+                let sums = self.observation.spent.by_pool.entry(pool.into());
+                sum.parse::<Amount>().unwrap().add_to(sums.or_default());
+            }
+            ["billing", provider, "hour"] => {
+                self.seen(provider).info.billing = Billing::per_hour();
+            }
             ["orphan", id, pool, ref more @ ..] => {
                 let mut node = self.running(id, more);
+                node.price = price(more);
                 node.labels.insert(keys::JOURNAL.into(), JOURNAL.into());
                 node.labels.insert(keys::POOL.into(), pool.into());
                 self.seen(node.id.clone().provider()).nodes.push(node);
@@ -344,7 +359,20 @@ impl World {
         self.observation.records.push(record);
     }
 
-    fn claim(&mut self, number: &str, pool: &str, count: &str, place: &str) {
+    fn budget(&mut self, whose: &str, words: &[&str]) {
+        let action = value(words, "action=").unwrap_or("block");
+        let budget = Budget {
+            per_hour: value(words, "per-hour=").map(str::to_owned),
+            per_month: value(words, "per-month=").map(str::to_owned),
+            action: serde_json::from_value(action.into()).unwrap(),
+        };
+        match whose {
+            "*" => self.fleet.budget = Some(budget),
+            pool => self.fleet.pools.get_mut(pool).unwrap().budget = Some(budget),
+        }
+    }
+
+    fn claim(&mut self, number: &str, pool: &str, count: &str, place: &str, more: &[&str]) {
         let (provider, region, _) = place_of(place);
         let region = region.unwrap();
         let text = format!("00000000-0000-7000-8000-{number:0>12}");
@@ -370,7 +398,7 @@ impl World {
                 zone: None,
                 instance_type: "small".into(),
                 market: Market::OnDemand,
-                price: None,
+                price: price(more),
                 availability: Availability::Unknown,
                 reason: String::new(),
             },

@@ -4,5 +4,6 @@ mod blind;
 mod claims;
 mod clouds;
 mod life;
+mod money;
 mod ownership;
 mod tenure;
