@@ -166,6 +166,26 @@ pub enum EventKind {
         /// What was seen.
         reason: String,
     },
+    /// A pool got another size, by its policy or by hand.
+    SizeDecided {
+        /// Which pool.
+        pool: String,
+        /// From how many machines.
+        from: u32,
+        /// To how many.
+        to: u32,
+        /// Why.
+        reason: String,
+    },
+    /// A pool's policy cannot decide, or can again.
+    SizeKept {
+        /// Which pool.
+        pool: String,
+        /// How many machines it keeps meanwhile.
+        size: u32,
+        /// Why it cannot; absent: it can again.
+        trouble: Option<String>,
+    },
     /// A plan that removes too much was not executed.
     Braked {
         /// Why, in words.
@@ -202,6 +222,8 @@ impl EventKind {
             Self::Withheld { .. } => "withheld",
             Self::EndMoved { .. } => "end-moved",
             Self::UseChanged { .. } => "use-changed",
+            Self::SizeDecided { .. } => "size-decided",
+            Self::SizeKept { .. } => "size-kept",
             Self::Braked { .. } => "braked",
         }
     }

@@ -32,9 +32,12 @@ mod offer;
 mod plan;
 mod pool;
 mod provider;
+mod quantity;
 mod record;
 mod remote;
+mod scaling;
 mod secret;
+mod size;
 mod spec;
 
 pub use ability::{Balancers, Catalog, Dns, Groups, Interruptions, Quotas, Requests};
@@ -59,7 +62,13 @@ pub use pool::{Candidate, Idle, IdleSignal, Limits, Pool, Strategy};
 pub use provider::{
     ApiLimit, Checked, Deletion, Idempotency, LimitUnit, Operation, Provider, ProviderInfo,
 };
+pub use quantity::Quantity;
 pub use record::{Life, NodeRecord, Tenure};
 pub use remote::{Command, Exit, NoOutput, Output, OutputSink, Remote, Stream};
+pub use scaling::{
+    Combine, Composite, CoolDown, Day, DayTime, MaxStep, NodeSignal, Predictive, PrometheusQuery,
+    Queue, Reactive, Scaling, ScalingPolicy, Schedule, ScheduleEntry, SignalConfig, Zone,
+};
 pub use secret::{Secret, SecretRef, SecretSource};
+pub use size::{Sample, SignalSource, SizeRecord, SizedBy};
 pub use spec::{CreateRequest, Created, HostKey, HostKeys, Market, NodeSpec, Token};

@@ -7,7 +7,7 @@ use std::time::Duration;
 use fleetwright_core::ability::{Member, MemberHealth};
 use fleetwright_core::{
     Access, Clock, Coverage, Error, EventKind, Kind, Life, ListRequest, Node, NodeId, NodeRecord,
-    NodeState, Provider, Remote, Result,
+    NodeState, Provider, Remote, Result, SignalSource,
 };
 use fleetwright_store::{Lease, Store};
 use futures::StreamExt;
@@ -33,6 +33,8 @@ pub struct Engine {
     pub(crate) remote: Option<Arc<dyn Remote>>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) recorder: Arc<Recorder>,
+    /// Where signals are read, by pool and name.
+    pub(crate) sources: Arc<BTreeMap<(String, String), Arc<dyn SignalSource>>>,
 }
 
 /// What was seen, and how the records change because of it.
@@ -60,7 +62,18 @@ impl Engine {
             remote,
             clock,
             recorder,
+            sources: Arc::default(),
         }
+    }
+
+    /// Says where signals are read that nobody pushes, by the names of pool and signal.
+    #[must_use]
+    pub fn with_sources(
+        mut self,
+        sources: BTreeMap<(String, String), Arc<dyn SignalSource>>,
+    ) -> Self {
+        self.sources = Arc::new(sources);
+        self
     }
 
     /// The wish.
@@ -101,6 +114,7 @@ impl Engine {
         let records = self.store.nodes().await?;
         let claims = self.store.open_claims().await?;
         let marks = self.store.marks(at).await?;
+        let sizes = self.store.sizes().await?;
         let mut observation = Observation {
             at,
             journal: self.store.journal().to_owned(),
@@ -115,6 +129,7 @@ impl Engine {
         let gone = self.ask_for_missing(&mut observation).await;
         let reached = self.log_in(&observation).await;
         let changes = self.advance_all(&mut observation, &gone, &reached);
+        self.fill_sizes(&mut observation, &sizes);
         if self.is_short(&observation) {
             self.read_catalogs(&mut observation).await;
         }
@@ -361,7 +376,7 @@ impl Engine {
         changes
     }
 
-    fn is_short(&self, observation: &Observation) -> bool {
+    pub(crate) fn is_short(&self, observation: &Observation) -> bool {
         let mut counts: HashMap<&str, usize> = HashMap::new();
         for record in observation
             .records
@@ -376,7 +391,7 @@ impl Engine {
         })
     }
 
-    async fn read_catalogs(&self, observation: &mut Observation) {
+    pub(crate) async fn read_catalogs(&self, observation: &mut Observation) {
         let catalogs = self.providers.iter().filter_map(|(name, provider)| {
             let catalog = provider.catalog()?;
             Some(async move {

@@ -27,6 +27,7 @@ mod plan;
 mod planting;
 mod recorder;
 mod resolve;
+mod scaling;
 mod select;
 mod tenure;
 mod watch;
@@ -46,5 +47,8 @@ pub use observe::{CatalogView, Observation, Seen};
 pub use plan::{PlanOptions, pick_surplus, plan};
 pub use planting::Planting;
 pub use recorder::{Listener, Recorder};
+pub use scaling::{
+    Decision, Reading, Readings, SizeEvidence, SizeState, Sizing, Vote, decide,
+};
 pub use select::{Exclusion, Selection, select_offers};
 pub use watch::{BACKGROUND, Round, Watch};

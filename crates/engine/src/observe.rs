@@ -35,6 +35,9 @@ pub struct Observation {
     pub marks: Vec<Mark>,
     /// Sizes that were decided on for pools, in place of their configured ones.
     pub sizes: BTreeMap<String, u32>,
+    /// How many removals were agreed to beforehand, for each pool whose size was decided on: the
+    /// brake does not count these.
+    pub agreed: BTreeMap<String, usize>,
 }
 
 /// What one provider showed.

@@ -1,13 +1,13 @@
 //! The journal: what was asked for, what came of it, and what all processes must agree on.
 //!
 //! One SQLite file, used by several processes at once: command lines next to each other and next
-//! to a server. What may not be lost (leases, claims, nodes) is on disk before a call returns;
-//! what can be found again or is only an account of things (marks, budgets, events written alone)
+//! to a server. What may not be lost (leases, claims, nodes, sizes) is on disk before a call returns;
+//! what can be found again or is only an account of things (marks, budgets, signals, events written alone)
 //! survives the death of the process but perhaps not of the machine.
 //!
 //! ```text
-//!               ┌─ durable: one connection, synchronous = FULL ──► leases, claims, nodes
-//!  Store ───────┼─ loose:   one connection, synchronous = NORMAL ► events, marks, budgets
+//!               ┌─ durable: one connection, synchronous = FULL ──► leases, claims, nodes, sizes
+//!  Store ───────┼─ loose:   one connection, synchronous = NORMAL ► events, marks, budgets, signals
 //!               └─ reads:   two connections, read-only ──────────► everything
 //! ```
 //!
@@ -30,10 +30,14 @@ mod lease;
 mod marks;
 mod nodes;
 mod schema;
+mod signals;
+mod sizes;
 mod store;
 mod transaction;
 
 pub use budgets::Taken;
 pub use lease::{Held, Lease};
 pub use marks::Mark;
+pub use signals::{SIGNAL_HISTORY, SignalState, SignalValue};
+pub use sizes::SizeChange;
 pub use store::Store;

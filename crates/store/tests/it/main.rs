@@ -14,4 +14,5 @@ mod marks;
 mod nodes;
 mod opening;
 mod processes;
+mod scaling;
 mod support;
