@@ -177,6 +177,20 @@ pub(crate) fn line(what: &EventKind) -> Option<String> {
             ..
         } => format!("  ~ {name} is unused: {reason}"),
         EventKind::UseChanged { name, reason, .. } => format!("  ~ {name} is in use: {reason}"),
+        EventKind::SizeDecided {
+            pool,
+            from,
+            to,
+            reason,
+        } => format!("  ~ pool {pool} from {from} to {to}: {reason}"),
+        EventKind::SizeKept {
+            pool,
+            size,
+            trouble: Some(why),
+        } => format!("  ! pool {pool} stays at {size}: {why}"),
+        EventKind::SizeKept { pool, .. } => {
+            format!("  ~ the policy of pool {pool} can decide again")
+        }
         EventKind::Braked { reason } => format!("  ! nothing was done: {reason}"),
     })
 }

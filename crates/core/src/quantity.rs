@@ -123,7 +123,10 @@ impl Serialize for Quantity {
         if self.0.is_multiple_of(MICROS) {
             serializer.serialize_u64(self.0 / MICROS)
         } else {
-            let number: f64 = self.to_string().parse().map_err(serde::ser::Error::custom)?;
+            let number: f64 = self
+                .to_string()
+                .parse()
+                .map_err(serde::ser::Error::custom)?;
             serializer.serialize_f64(number)
         }
     }
@@ -188,7 +191,10 @@ mod tests {
             ("1000000000000", 1_000_000_000_000_000_000, "1000000000000"),
         ] {
             let quantity: Quantity = text.parse().unwrap();
-            assert_eq!((quantity.as_micros(), &*quantity.to_string()), (micros, shown));
+            assert_eq!(
+                (quantity.as_micros(), &*quantity.to_string()),
+                (micros, shown)
+            );
             let json = serde_json::to_string(&quantity).unwrap();
             assert_eq!(serde_json::from_str::<Quantity>(&json).unwrap(), quantity);
         }
@@ -221,7 +227,9 @@ mod tests {
         }
         assert_eq!(Quantity::default().ceiling_of(each), u32::MAX);
         assert_eq!(
-            Quantity::from_micros(1).unwrap().ceiling_of(Quantity::whole(9_000)),
+            Quantity::from_micros(1)
+                .unwrap()
+                .ceiling_of(Quantity::whole(9_000)),
             u32::MAX
         );
     }

@@ -246,8 +246,9 @@ impl ScalingPolicy {
     pub fn window(&self) -> Span {
         match self {
             Self::Predictive(policy) => policy.window,
-            Self::Composite(policy) => (policy.of.iter().map(Self::window).max())
-                .unwrap_or(Span::seconds(0)),
+            Self::Composite(policy) => {
+                (policy.of.iter().map(Self::window).max()).unwrap_or(Span::seconds(0))
+            }
             Self::Reactive(_) | Self::Queue(_) | Self::Schedule(_) => Span::seconds(0),
         }
     }

@@ -48,7 +48,7 @@ pub use plan::{PlanOptions, pick_surplus, plan};
 pub use planting::Planting;
 pub use recorder::{Listener, Recorder};
 pub use scaling::{
-    Decision, Reading, Readings, SizeEvidence, SizeState, Sizing, Vote, decide,
+    Decision, PoolSize, Reading, Readings, SizeEvidence, SizeState, Sizing, Vote, decide,
 };
 pub use select::{Exclusion, Selection, select_offers};
 pub use watch::{BACKGROUND, Round, Watch};

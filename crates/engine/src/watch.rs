@@ -14,8 +14,8 @@ use fleetwright_core::{Claim, EventKind, Kind, NodeId, NodeRecord, Pool, Purpose
 use jiff::Timestamp;
 
 use crate::life::elapsed;
-use crate::tenure::{is_idle_too_long, is_over};
 use crate::scaling::Pace;
+use crate::tenure::{is_idle_too_long, is_over};
 use crate::{Approval, ConvergeOptions, Engine, Outcome, PlanOptions, Standing, Use};
 
 /// How the names of those begin who hold the lease in the background, for moments: they are waited
@@ -97,9 +97,8 @@ impl Engine {
     /// Whether something must watch over this fleet: a pool with limits wants nodes, a pool is
     /// scaled, or a node has an end.
     pub fn needs_watch(&self, records: &[NodeRecord]) -> bool {
-        let wants = |pool: &Pool| {
-            pool.scaling.is_some() || (pool.desired > 0 && pool.limits.ends_nodes())
-        };
+        let wants =
+            |pool: &Pool| pool.scaling.is_some() || (pool.desired > 0 && pool.limits.ends_nodes());
         self.fleet.pools.values().any(wants) || records.iter().any(|r| self.is_limited(r))
     }
 

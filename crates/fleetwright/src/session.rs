@@ -1,13 +1,15 @@
 //! Everything opened and tied together: what a command, a server or a program works with.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use fleetwright_core::{Clock, HostKeys, Provider, Remote, Result};
+use fleetwright_core::{Clock, HostKeys, Provider, Remote, Result, SecretSource, SignalSource};
 use fleetwright_engine::{
     Engine, Fleet, Guarded, Listener, Planting, Policy, Recorder, Safety, SystemClock,
 };
+use fleetwright_prometheus::Prometheus;
 use fleetwright_remote::{HostKeySeed, Ssh, SshOptions, generate_identity};
 use fleetwright_store::Store;
 
@@ -106,10 +108,12 @@ impl SessionOptions {
         };
         let providers = providers::build_all(&loaded.config.providers, &context)?;
         loaded.check_providers(&providers)?;
+        let sources = sources(&loaded.config, &context.secrets, &self.clock)?;
         Ok(Built {
             loaded,
             paths,
             providers,
+            sources,
         })
     }
 }
@@ -131,7 +135,11 @@ struct Built {
     loaded: Loaded,
     paths: Paths,
     providers: Providers,
+    sources: Sources,
 }
+
+/// Where signals are read, by pool and name.
+type Sources = BTreeMap<(String, String), Arc<dyn SignalSource>>;
 
 // === impl Session ===
 
@@ -147,6 +155,7 @@ impl Session {
             loaded,
             paths,
             providers,
+            sources,
         } = options.build()?;
         paths.create()?;
         let comment = format!("fleetwright {}", loaded.config.fleet);
@@ -199,7 +208,8 @@ impl Session {
             Some(Arc::clone(&remote)),
             clock,
             recorder,
-        );
+        )
+        .with_sources(sources);
         Ok(Self {
             loaded,
             paths,
@@ -248,6 +258,28 @@ impl Session {
     pub async fn close(&self) {
         self.store().close().await;
     }
+}
+
+/// The signals that Prometheus is asked for.
+fn sources(
+    config: &Config,
+    secrets: &Arc<dyn SecretSource>,
+    clock: &Arc<dyn Clock>,
+) -> Result<Sources> {
+    let mut sources = Sources::new();
+    for (pool, scaling) in config
+        .pools
+        .iter()
+        .filter_map(|(name, pool)| Some((name, pool.scaling.as_ref()?)))
+    {
+        for (signal, found) in &scaling.signals {
+            if let Some(query) = &found.prometheus {
+                let source = Prometheus::new(query, Arc::clone(secrets), Arc::clone(clock))?;
+                sources.insert((pool.clone(), signal.clone()), Arc::new(source));
+            }
+        }
+    }
+    Ok(sources)
 }
 
 fn fleet(config: &Config, public_key: &str) -> Fleet {

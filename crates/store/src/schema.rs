@@ -15,11 +15,10 @@ use crate::error::{code, damaged, fault, refused};
 use crate::file;
 
 /// Version, name and SQL of every migration, in order.
-const MIGRATIONS: &[(i64, &str, &str)] =
-    &[
-        (1, "journal", include_str!("../migrations/0001_journal.sql")),
-        (2, "scaling", include_str!("../migrations/0002_scaling.sql")),
-    ];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "journal", include_str!("../migrations/0001_journal.sql")),
+    (2, "scaling", include_str!("../migrations/0002_scaling.sql")),
+];
 
 /// The version that this program writes.
 pub(crate) const CURRENT: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;

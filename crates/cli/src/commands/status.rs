@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use fleetwright_core::{Amount, HourlyPrice, Life, NodeRecord, Result};
-use fleetwright_engine::{Bill, Engine, PoolStatus};
+use fleetwright_engine::{Bill, Engine, PoolSize, PoolStatus};
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::nodes::address;
+use super::scale::show_decided;
 use crate::background::{self, State};
 use crate::context::{Context, sort};
 use crate::exit::Exit;
@@ -30,6 +31,8 @@ struct Report {
     pool_bills: BTreeMap<String, Vec<Amount>>,
     /// When each node ends.
     ends: Vec<End>,
+    /// Sizes that were decided on.
+    sizes: Vec<PoolSize>,
     /// Whether limits are kept.
     limits: State,
 }
@@ -73,6 +76,9 @@ pub(super) async fn run(context: &Context) -> Result<Exit> {
         cost: HourlyPrice::sum(records.iter().filter_map(|record| record.price)),
         bill,
         ends: records.iter().map(|record| end(&engine, record)).collect(),
+        sizes: (engine.sizes().await?.into_iter())
+            .filter(|pool| pool.decided.is_some())
+            .collect(),
         limits: background::state(context).await?,
     };
     let settled = report.unseen.is_empty() && report.pools.iter().all(PoolStatus::is_settled);
@@ -131,6 +137,7 @@ pub(super) async fn run(context: &Context) -> Result<Exit> {
         money(&report.cost),
         amounts(&report.bill.total)
     ));
+    show_decided(context, &report.sizes);
     show_limits(context, &report.limits);
     Ok(exit)
 }

@@ -188,8 +188,14 @@ mod tests {
         for (text, shown) in [("08:00", "08:00"), ("23:59", "23:59"), ("24:00", "00:00")] {
             assert_eq!(text.parse::<DayTime>().unwrap().to_string(), shown);
         }
-        for bad in ["8:00", "08:60", "24:01", "25:00", "08:00:00", "0800", "-1:00", ""] {
-            assert_eq!(bad.parse::<DayTime>().unwrap_err().kind(), Kind::Invalid, "{bad}");
+        for bad in [
+            "8:00", "08:60", "24:01", "25:00", "08:00:00", "0800", "-1:00", "",
+        ] {
+            assert_eq!(
+                bad.parse::<DayTime>().unwrap_err().kind(),
+                Kind::Invalid,
+                "{bad}"
+            );
         }
     }
 

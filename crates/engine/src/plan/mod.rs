@@ -169,9 +169,9 @@ impl<'a> Planner<'a> {
         for node in self.observation.orphans() {
             let concerned = match purpose {
                 Purpose::Expire { .. } => node.label(keys::EXPIRY).is_some(),
-                Purpose::Scale { pools, .. } => {
-                    node.label(keys::POOL).is_some_and(|pool| pools.contains(pool))
-                }
+                Purpose::Scale { pools, .. } => node
+                    .label(keys::POOL)
+                    .is_some_and(|pool| pools.contains(pool)),
                 Purpose::Converge | Purpose::Remove { .. } => true,
             };
             if !concerned {

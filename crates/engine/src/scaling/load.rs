@@ -29,10 +29,16 @@ impl Engine {
             .filter(|record| record.pool == pool && record.life.is_ready())
             .collect();
         let Some(remote) = self.remote.as_deref() else {
-            return Err(Error::new(Kind::Unsupported, "nodes cannot be logged in to"));
+            return Err(Error::new(
+                Kind::Unsupported,
+                "nodes cannot be logged in to",
+            ));
         };
         if ready.is_empty() {
-            return Err(Error::new(Kind::Unavailable, "no node of the pool is ready"));
+            return Err(Error::new(
+                Kind::Unavailable,
+                "no node of the pool is ready",
+            ));
         }
         let answers: Vec<Result<u64>> = stream::iter(ready.iter().copied())
             .map(|record| load_of(remote, record))
@@ -58,11 +64,8 @@ async fn load_of(remote: &dyn Remote, record: &NodeRecord) -> Result<u64> {
         _ => None,
     };
     told.ok_or_else(|| {
-        Error::new(
-            Kind::Unexpected,
-            format!("`{name}` does not tell its load"),
-        )
-        .with_context("it said", said.trim().to_owned())
+        Error::new(Kind::Unexpected, format!("`{name}` does not tell its load"))
+            .with_context("it said", said.trim().to_owned())
     })
 }
 
@@ -95,7 +98,9 @@ fn average(answers: Vec<Result<u64>>) -> Result<Quantity> {
         .with_source(error));
     }
     let count = u64::try_from(known.len()).unwrap_or(u64::MAX);
-    let sum = known.iter().fold(0_u64, |sum, load| sum.saturating_add(*load));
+    let sum = known
+        .iter()
+        .fold(0_u64, |sum, load| sum.saturating_add(*load));
     sum.checked_div(count)
         .and_then(Quantity::from_micros)
         .ok_or_else(|| Error::new(Kind::Unexpected, "the nodes tell an impossible load"))
@@ -117,7 +122,11 @@ mod tests {
             ("-1 4", None),
         ] {
             let told = read(said).and_then(Quantity::from_micros);
-            assert_eq!(told.map(|load| load.to_string()).as_deref(), percent, "{said}");
+            assert_eq!(
+                told.map(|load| load.to_string()).as_deref(),
+                percent,
+                "{said}"
+            );
         }
     }
 

@@ -18,6 +18,7 @@ mod queue;
 mod reactive;
 mod rounds;
 mod schedule;
+mod shown;
 mod sizes;
 #[cfg(test)]
 mod tests;
@@ -33,6 +34,7 @@ use serde::Serialize;
 use crate::life::elapsed;
 
 pub(crate) use self::rounds::Pace;
+pub use self::shown::PoolSize;
 pub use self::sizes::Sizing;
 
 /// What is known of a pool's signals, by name.
@@ -166,7 +168,15 @@ pub fn decide(
     let mut held_back = Vec::new();
     let size = match vote.wants {
         None => state.size,
-        Some(wanted) => follow(pool, scaling, state, wanted, now, removal_percent, &mut held_back),
+        Some(wanted) => follow(
+            pool,
+            scaling,
+            state,
+            wanted,
+            now,
+            removal_percent,
+            &mut held_back,
+        ),
     };
     let mut reason = vote.reason.clone();
     for held in &held_back {

@@ -8,9 +8,7 @@ use jiff::Timestamp;
 
 use crate::life::elapsed;
 use crate::watch::TURN;
-use crate::{
-    Approval, ConvergeOptions, Engine, Observation, PlanOptions, Round, Standing, Watch,
-};
+use crate::{Approval, ConvergeOptions, Engine, Observation, PlanOptions, Round, Standing, Watch};
 
 /// Pause between two looks at a pool with nodes that come or go.
 const TICK: Duration = Duration::from_secs(5);
@@ -34,7 +32,7 @@ pub(crate) struct Pace {
 
 impl Engine {
     /// Whether something must keep the size of this pool: its policy, or a time that will be over.
-    fn is_kept(&self, record: &SizeRecord) -> bool {
+    pub(crate) fn is_kept(&self, record: &SizeRecord) -> bool {
         let pool = self.fleet.pools.get(&record.pool);
         pool.is_some_and(|pool| pool.scaling.is_some() || record.until.is_some())
     }
@@ -183,10 +181,6 @@ impl Engine {
 const fn is_on_its_way(node: &NodeRecord) -> bool {
     matches!(
         node.life,
-        Life::Requested
-            | Life::Booting
-            | Life::Bootstrapping
-            | Life::Draining
-            | Life::Terminating
+        Life::Requested | Life::Booting | Life::Bootstrapping | Life::Draining | Life::Terminating
     )
 }

@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fleetwright_core::{
-    Error, Event, EventKind, Kind, Plan, Pool, Purpose, Quantity, Result, Sample,
-    SizeRecord, SizedBy, Span,
+    Error, Event, EventKind, Kind, Plan, Pool, Purpose, Quantity, Result, Sample, SizeRecord,
+    SizedBy, Span,
 };
 use fleetwright_store::{SignalValue, SizeChange};
 use futures::StreamExt;
@@ -182,8 +182,8 @@ impl Engine {
         self.write_sizes(changes, Vec::new(), holder).await
     }
 
-    /// Forgets the decided sizes of these pools, of all if none are named: their policies decide
-    /// nothing until the next `up`.
+    /// Forgets all decided sizes; or, of these pools, those that something keeps: their policies
+    /// decide nothing until the next `up`, and what is removed from them is not made again.
     ///
     /// # Errors
     /// As [`adopt_sizes`](Self::adopt_sizes).
@@ -191,7 +191,9 @@ impl Engine {
         let records = self.store.sizes().await?;
         let changes = records
             .into_iter()
-            .filter(|record| pools.is_none_or(|pools| pools.contains(&record.pool)))
+            .filter(|record| {
+                pools.is_none_or(|pools| pools.contains(&record.pool) && self.is_kept(record))
+            })
             .map(|record| SizeChange {
                 pool: record.pool.clone(),
                 from: Some(record),
@@ -229,7 +231,8 @@ impl Engine {
             (next.last_up, next.last_down) = (found.last_up, found.last_down);
         }
         turn(&mut next, from, now);
-        self.change_size(name, found, next.clone(), from, holder).await?;
+        self.change_size(name, found, next.clone(), from, holder)
+            .await?;
         Ok(next)
     }
 
@@ -273,7 +276,10 @@ impl Engine {
 
     /// Forgets the sizes that were set by hand for a time that is over, of pools without a policy.
     /// To be called when those pools are at their configured sizes.
-    pub(crate) async fn settle_sizes(&self, pools: &BTreeSet<String>, holder: &str) -> Result<()> {
+    ///
+    /// # Errors
+    /// As [`adopt_sizes`](Self::adopt_sizes).
+    pub async fn settle_sizes(&self, pools: &BTreeSet<String>, holder: &str) -> Result<()> {
         let now = self.clock.now();
         let records = self.store.sizes().await?;
         let changes = records

@@ -53,13 +53,24 @@ fn decided(to: u32) -> Event {
 async fn values_come_back_in_the_order_of_their_time_and_the_newest_in_any_case() {
     let scratch = Scratch::new();
     let (one, two) = (scratch.open().await, scratch.open().await);
-    one.put_signals(&[value("depth", 20, 2), value("depth", 10, 1), value("load", 5, 9)])
-        .await
-        .unwrap();
+    one.put_signals(&[
+        value("depth", 20, 2),
+        value("depth", 10, 1),
+        value("load", 5, 9),
+    ])
+    .await
+    .unwrap();
     two.put_signals(&[value("depth", 20, 3)]).await.unwrap();
     let seen = |since: i64| {
         let store = two.clone();
-        async move { numbers(&store.signal("train", "depth", at(since * 1_000_000)).await.unwrap()) }
+        async move {
+            numbers(
+                &store
+                    .signal("train", "depth", at(since * 1_000_000))
+                    .await
+                    .unwrap(),
+            )
+        }
     };
     assert_eq!(seen(0).await, [1, 3]);
     assert_eq!(seen(15).await, [3]);
@@ -78,13 +89,19 @@ async fn only_the_newest_values_are_kept_of_each_signal() {
     let scratch = Scratch::new();
     let store = scratch.open().await;
     let most = i64::from(SIGNAL_HISTORY);
-    let values: Vec<_> = (0..most + 5).map(|second| value("depth", second, 1)).collect();
+    let values: Vec<_> = (0..most + 5)
+        .map(|second| value("depth", second, 1))
+        .collect();
     store.put_signals(&[value("load", 0, 1)]).await.unwrap();
     store.put_signals(&values).await.unwrap();
     let kept = store.signal("train", "depth", at(0)).await.unwrap();
     assert_eq!(i64::try_from(kept.len()).unwrap(), most);
     let oldest = at(5_000_000).as_microsecond();
-    assert_eq!(kept[0].at.as_microsecond(), oldest, "the first five are forgotten");
+    assert_eq!(
+        kept[0].at.as_microsecond(),
+        oldest,
+        "the first five are forgotten"
+    );
     assert_eq!(store.signals().await.unwrap().len(), 2);
 }
 
@@ -110,7 +127,11 @@ async fn a_size_is_changed_only_from_what_it_was_decided_on() {
         .unwrap_err();
     assert_eq!(error.kind(), Kind::Conflict);
     assert_eq!(store.sizes().await.unwrap(), [first.clone()]);
-    assert_eq!(store.events_after(0, 9).await.unwrap().len(), 1, "no event of it");
+    assert_eq!(
+        store.events_after(0, 9).await.unwrap().len(),
+        1,
+        "no event of it"
+    );
     store
         .change_sizes(&held, &[change(Some(first), None)], &[])
         .await

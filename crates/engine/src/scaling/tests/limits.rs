@@ -31,8 +31,13 @@ fn a_step_is_as_wide_as_it_may_be_and_no_wider() {
 #[test]
 fn without_a_step_downwards_the_share_of_the_brake_is_one() {
     let plain = scaling(&json!({}));
-    for (from, percent, expected) in [(100, 30, 70), (3, 30, 2), (1, 30, 0), (10, 0, 9), (10, 100, 0)]
-    {
+    for (from, percent, expected) in [
+        (100, 30, 70),
+        (3, 30, 2),
+        (1, 30, 0),
+        (10, 0, 9),
+        (10, 100, 0),
+    ] {
         let read = readings(&[(0, "0")]);
         let told = decide(&pool(), &plain, state(from), &read, now(), percent);
         assert_eq!(told.size, expected, "{from} at {percent} %");
@@ -53,7 +58,11 @@ fn a_pool_that_grew_grows_again_only_after_its_cool_down() {
         told.reason,
         "`s` is 20, at 1 for each node: 20 nodes; it grew 1m 59s ago, and grows again after 2m"
     );
-    assert_eq!(run(&pool(), &cooling, grown(120), &more).size, 20, "at exactly its end");
+    assert_eq!(
+        run(&pool(), &cooling, grown(120), &more).size,
+        20,
+        "at exactly its end"
+    );
     // Having shrunk does not keep it from growing.
     let shrunk = SizeState {
         last_down: Some(ago(1)),

@@ -38,9 +38,17 @@ fn reactive_does_nothing_at_exactly_a_threshold() {
         ("20.499999", 8),
         ("0", 8),
     ] {
-        assert_eq!(size(&reactive(), 10, &readings(&[(9, value)])), expected, "{value}");
+        assert_eq!(
+            size(&reactive(), 10, &readings(&[(9, value)])),
+            expected,
+            "{value}"
+        );
     }
-    assert_eq!(size(&reactive(), 1, &readings(&[(9, "0")])), 0, "never below none");
+    assert_eq!(
+        size(&reactive(), 1, &readings(&[(9, "0")])),
+        0,
+        "never below none"
+    );
 }
 
 #[test]
@@ -55,7 +63,11 @@ fn reactive_says_what_it_saw() {
 #[test]
 fn a_queue_is_shared_out_and_rounded_up() {
     for (depth, expected) in [("0", 0), ("1", 1), ("4", 1), ("4.1", 2), ("41", 11)] {
-        assert_eq!(size(&queue(4), 10, &readings(&[(9, depth)])), expected, "{depth}");
+        assert_eq!(
+            size(&queue(4), 10, &readings(&[(9, depth)])),
+            expected,
+            "{depth}"
+        );
     }
     let told = decided(&queue(4), 10, &readings(&[(9, "41")]));
     assert_eq!(told.reason, "`s` is 41, at 4 for each node: 11 nodes");
@@ -64,7 +76,13 @@ fn a_queue_is_shared_out_and_rounded_up() {
 #[test]
 fn a_trend_is_followed_ahead_and_the_present_is_served_in_any_case() {
     // Ten more each minute: in five minutes it is 100 + 50.
-    let rising = readings(&[(240, "60"), (180, "70"), (120, "80"), (60, "90"), (0, "100")]);
+    let rising = readings(&[
+        (240, "60"),
+        (180, "70"),
+        (120, "80"),
+        (60, "90"),
+        (0, "100"),
+    ]);
     let told = decided(&predictive(), 10, &rising);
     assert_eq!(told.size, 15);
     assert_eq!(
@@ -73,7 +91,13 @@ fn a_trend_is_followed_ahead_and_the_present_is_served_in_any_case() {
          15 nodes"
     );
     // The same backwards: the line says 10, but there are 60 to be worked on.
-    let falling = readings(&[(240, "100"), (180, "90"), (120, "80"), (60, "70"), (0, "60")]);
+    let falling = readings(&[
+        (240, "100"),
+        (180, "90"),
+        (120, "80"),
+        (60, "70"),
+        (0, "60"),
+    ]);
     assert_eq!(size(&predictive(), 10, &falling), 6);
     // A line that crosses zero ends there.
     let ending = readings(&[(120, "100"), (60, "50"), (0, "0")]);
@@ -166,7 +190,11 @@ fn one_that_cannot_tell_stands_for_the_present_size() {
             "combine": combine, "of": [inner("silent"), inner("silent")]
         } });
         let told = decided(&none, 8, &known);
-        assert_eq!((told.size, told.evidence.vote.wants), (8, None), "{combine}");
+        assert_eq!(
+            (told.size, told.evidence.vote.wants),
+            (8, None),
+            "{combine}"
+        );
     }
 }
 
@@ -193,7 +221,11 @@ fn a_signal_that_fails_is_missing_or_stale_keeps_the_size_and_says_so() {
         }
     }
     let just = readings(&[(300, "40")]);
-    assert_eq!(size(&queue(4), 5, &just), 10, "at exactly five minutes it counts");
+    assert_eq!(
+        size(&queue(4), 5, &just),
+        10,
+        "at exactly five minutes it counts"
+    );
 }
 
 /// If one policy were another, this table would show it: every two of them differ somewhere.
@@ -223,7 +255,12 @@ fn bounds_hold_whatever_a_policy_says() {
         ("0", 2, Some("the pool has 2 at least")),
         ("16", 4, None),
     ] {
-        let told = run(&bounded, &free(&queue(4)), state(3), &readings(&[(9, depth)]));
+        let told = run(
+            &bounded,
+            &free(&queue(4)),
+            state(3),
+            &readings(&[(9, depth)]),
+        );
         assert_eq!(told.size, expected);
         let held = told.evidence.held_back.first().map(String::as_str);
         assert_eq!(held, why, "{depth}");

@@ -15,9 +15,8 @@ fn policy() -> impl Strategy<Value = Value> {
                 "signal": signal, "below": below, "above": below + more, "up": up, "down": down
             } })
         ),
-        (signal.clone(), 1..100_u32).prop_map(
-            |(signal, each)| json!({ "queue": { "signal": signal, "per_node": each } })
-        ),
+        (signal.clone(), 1..100_u32)
+            .prop_map(|(signal, each)| json!({ "queue": { "signal": signal, "per_node": each } })),
         (signal, 1..100_u32, 1..60_u32, 0..60_u32).prop_map(|(signal, each, window, ahead)| {
             json!({ "predictive": {
                 "signal": signal, "per_node": each,

@@ -10,7 +10,14 @@ use super::{free, pool, state};
 fn at(zone: &str, entries: &Value, instant: &str) -> u32 {
     let policy = json!({ "schedule": { "time_zone": zone, "entries": entries } });
     let instant: Timestamp = instant.parse().unwrap();
-    let told = decide(&pool(), &free(&policy), state(1), &Readings::new(), instant, 30);
+    let told = decide(
+        &pool(),
+        &free(&policy),
+        state(1),
+        &Readings::new(),
+        instant,
+        30,
+    );
     told.size
 }
 
@@ -69,10 +76,26 @@ fn whole_days_and_the_midnight_at_their_end() {
     let around = json!([{ "days": ["sat"], "from": "09:00", "to": "09:00", "size": 20 }]);
     let table = |begin: &'static str, end: &'static str| [(begin, 20), (end, 7)];
     let utc = "UTC";
-    check(utc, &saturday, &table("2026-11-28T00:00:00Z", "2026-11-29T00:00:00Z"));
-    check(utc, &saturday, &[("2026-11-27T23:59:59Z", 7), ("2026-11-28T23:59:59Z", 20)]);
-    check(utc, &evening, &table("2026-11-28T23:59:59Z", "2026-11-29T00:00:00Z"));
-    check(utc, &around, &table("2026-11-29T08:59:59Z", "2026-11-29T09:00:00Z"));
+    check(
+        utc,
+        &saturday,
+        &table("2026-11-28T00:00:00Z", "2026-11-29T00:00:00Z"),
+    );
+    check(
+        utc,
+        &saturday,
+        &[("2026-11-27T23:59:59Z", 7), ("2026-11-28T23:59:59Z", 20)],
+    );
+    check(
+        utc,
+        &evening,
+        &table("2026-11-28T23:59:59Z", "2026-11-29T00:00:00Z"),
+    );
+    check(
+        utc,
+        &around,
+        &table("2026-11-29T08:59:59Z", "2026-11-29T09:00:00Z"),
+    );
 }
 
 #[test]
@@ -228,7 +251,10 @@ fn a_schedule_says_which_entry_holds() {
         let read = Readings::new();
         decide(&pool(), &free(&policy), state(1), &read, instant, 30).reason
     };
-    assert_eq!(told("2026-11-24T12:00:00Z"), "from 11:00 to 13:00 in UTC: 5 nodes");
+    assert_eq!(
+        told("2026-11-24T12:00:00Z"),
+        "from 11:00 to 13:00 in UTC: 5 nodes"
+    );
     assert_eq!(
         told("2026-11-24T13:00:00Z"),
         "no entry of the schedule holds: 1 node otherwise"
