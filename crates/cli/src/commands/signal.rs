@@ -33,7 +33,7 @@ Example:
   printf 'gpu-queue 42\\nload 0.7 2026-11-24T12:00:00Z\\n' | fleetwright signal push - --pool train
 
 A value is a number from 0 to 1000000000000; `NaN`, negative and infinite ones are refused (status
-3). Of many, all are written or none.")]
+4). Of many, all are written or none.")]
     Push(Push),
     /// List the signals with their newest values, or the values of one
     #[command(after_help = "\

@@ -2,6 +2,7 @@
 //!
 //! The words of the scripts are explained in [`script`].
 
+mod decided;
 mod fill;
 mod hands_off;
 mod offers;

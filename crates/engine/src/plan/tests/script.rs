@@ -7,7 +7,7 @@
 //! type PROVIDER NAME VCPUS                         a type of machine
 //! offer PROVIDER/REGION[/ZONE] TYPE [PRICE] [spot] [sold-out]
 //! mark PROVIDER[/REGION[/ZONE]] [TYPE] [spot]      taken for sold out
-//! pool NAME DESIRED [cost] [max=PRICE] [vcpus=N] [balancer=NAME] [runtime=8h] [idle-after=30m]
+//! pool NAME DESIRED [cost] [max=PRICE] [vcpus=N] [balancer=NAME] [most=N] [runtime=8h] [idle-after=30m]
 //! candidate POOL PROVIDER[/REGION[/ZONE]] [TYPE] [spot]
 //! node ID POOL LIFE [PRICE] [age=1h] [for=1m] [old] [boot-failed] [claim=N] [absent] [deleting]
 //!                                                  [over=1m] [left=1m] [idle=1h] [kept=1h]
@@ -16,6 +16,8 @@
 //! stranger ID                                      of another journal
 //! balancer PROVIDER NAME [broken]
 //! member PROVIDER BALANCER ID HEALTH
+//! decided POOL SIZE [agreed=N]                     another size, and removals that are agreed to
+//! scale POOL...                                    only these pools
 //! brake PERCENT                                    in the configuration
 //! option replace-failed | option removal=PERCENT
 //! accepted ID                                      this run has asked for its deletion
@@ -158,6 +160,19 @@ impl World {
                 };
                 let seen = self.seen(provider).balancers.get_mut(balancer).unwrap();
                 seen.as_mut().unwrap().push(member);
+            }
+            ["decided", name, size, ref more @ ..] => {
+                let agreed = more
+                    .first()
+                    .map_or("0", |word| word.strip_prefix("agreed=").unwrap());
+                let size = size.parse().unwrap();
+                let agreed = agreed.parse().unwrap();
+                self.observation.sizes.insert(name.into(), size);
+                self.observation.agreed.insert(name.into(), agreed);
+            }
+            ["scale", ref pools @ ..] => {
+                let pools = pools.iter().map(|pool| (*pool).to_owned()).collect();
+                self.purpose = Purpose::Scale { pools, wait: false };
             }
             ["brake", percent] => self.fleet.safety.max_removal_percent = percent.parse().unwrap(),
             ["option", "replace-failed"] => self.options.replace_failed = true,
@@ -403,6 +418,7 @@ fn pool(desired: &str, more: &[&str]) -> Pool {
         } else {
             Strategy::Priority
         },
+        max: value(more, "most=").map(|count| count.parse().unwrap()),
         max_price: value(more, "max=").map(str::to_owned),
         balancer: value(more, "balancer=").map(str::to_owned),
         limits: Limits {
