@@ -4,6 +4,7 @@
 //!  measure fill <folder>    makes 10,000 simulated nodes in 50 pools: a journal and a cloud
 //!  measure look <folder>    observes and plans them in a fresh process; peak memory
 //!  measure plan <folder>    times the planner alone on what was observed
+//!  measure decide           times the decisions on the sizes of 1,000 pools
 //!  measure up <folder> <n>  1,000 nodes, 80 ms per call, EC2's buckets, n machines per create call
 //! ```
 //! Each prints one JSON object. The simulated cloud is part of the process, and its memory and
@@ -22,18 +23,21 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fleetwright_core::{
-    Clock, Error, Kind, LimitUnit, Operation, Pool, Provider, Purpose, Result, Span,
+    Clock, Error, Kind, LimitUnit, Operation, Pool, Provider, Purpose, Quantity, Result, Sample,
+    Span,
 };
 use fleetwright_engine::{
-    Approval, ConvergeOptions, Engine, Fleet, Guarded, PlanOptions, Policy, Recorder, Standing,
-    SystemClock, plan,
+    Approval, ConvergeOptions, Engine, Fleet, Guarded, PlanOptions, Policy, Reading, Readings,
+    Recorder, SizeState, Standing, SystemClock, decide, plan,
 };
 use fleetwright_sim::{SimConfig, SimProvider, World};
-use fleetwright_store::Store;
+use fleetwright_store::{SIGNAL_HISTORY, Store};
 use serde_json::{Value, json};
 
 const POOLS: u32 = 50;
 const NODES_PER_POOL: u32 = 200;
+/// Pools whose sizes are decided on.
+const DECISIONS: u32 = 1_000;
 /// Nodes of the timed `up`.
 const FLEET: u32 = 1000;
 const LATENCY: Duration = Duration::from_millis(80);
@@ -64,6 +68,7 @@ async fn run(words: &[&str]) -> Result<Value> {
         ["fill", folder] => fill(Path::new(folder)).await,
         ["look", folder] => look(Path::new(folder)).await,
         ["plan", folder] => time_plan(Path::new(folder)).await,
+        ["decide"] => time_decisions(),
         ["up", folder, batch] => {
             let batch = batch
                 .parse()
@@ -72,7 +77,7 @@ async fn run(words: &[&str]) -> Result<Value> {
         }
         _ => Err(Error::new(
             Kind::Invalid,
-            "one of: `fill <folder>`, `look <folder>`, `plan <folder>`, `up <folder> <batch>`",
+            "one of: `fill <folder>`, `look <folder>`, `plan <folder>`, `decide`, `up <folder> <batch>`",
         )),
     }
 }
@@ -131,6 +136,64 @@ async fn time_plan(folder: &Path) -> Result<Value> {
         "nodes": observation.records.len(),
         "pools": fleet.pools.len(),
         "steps": steps,
+        "milliseconds": milliseconds,
+    }))
+}
+
+/// Every pool asks a schedule, a queue and a trend through 1,000 values, and takes the greatest.
+fn time_decisions() -> Result<Value> {
+    let now = SystemClock.now();
+    let wanted = json!({
+        "desired": 10, "min": 1, "max": 500,
+        "scaling": { "policy": { "composite": { "combine": "max", "of": [
+            { "schedule": { "time_zone": "Europe/Berlin", "entries": [
+                { "days": ["mon", "tue", "wed", "thu", "fri"], "from": "08:00", "to": "18:00", "size": 20 },
+                { "days": ["fri"], "from": "22:00", "to": "06:00", "size": 30 },
+            ] } },
+            { "queue": { "signal": "depth", "per_node": 4 } },
+            { "predictive": {
+                "signal": "depth", "per_node": 4, "window": "1h", "ahead": "10m"
+            } },
+        ] } } },
+    });
+    let pool: Pool = serde_json::from_value(wanted)
+        .map_err(|e| Error::new(Kind::Unexpected, "that is no pool").with_source(e))?;
+    let scaling = pool
+        .scaling
+        .as_ref()
+        .ok_or_else(|| Error::new(Kind::Unexpected, "that pool has no policy"))?;
+    let samples = (0..SIGNAL_HISTORY)
+        .rev()
+        .map(|age| Sample {
+            at: now - Duration::from_secs(u64::from(age) * 3),
+            value: Quantity::whole(SIGNAL_HISTORY - age),
+        })
+        .collect();
+    let reading = Reading {
+        samples,
+        failure: None,
+    };
+    let readings = Readings::from([("depth".to_owned(), reading)]);
+    let mut milliseconds = Vec::new();
+    let mut sizes = 0;
+    for _ in 0..30 {
+        let started = Instant::now();
+        sizes = (0..DECISIONS)
+            .map(|size| {
+                let state = SizeState {
+                    size,
+                    last_up: None,
+                    last_down: None,
+                };
+                decide(&pool, scaling, state, &readings, now, 30).size
+            })
+            .sum();
+        milliseconds.push(started.elapsed().as_secs_f64() * 1e3);
+    }
+    Ok(json!({
+        "pools": DECISIONS,
+        "values": SIGNAL_HISTORY,
+        "nodes": sizes,
         "milliseconds": milliseconds,
     }))
 }

@@ -20,6 +20,7 @@ mod rounds;
 mod schedule;
 mod shown;
 mod sizes;
+mod sources;
 #[cfg(test)]
 mod tests;
 

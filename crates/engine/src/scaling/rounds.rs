@@ -56,7 +56,7 @@ impl Engine {
         }
         let pace = &mut watch.pace;
         let now = self.clock.now();
-        if pace.decide_at.is_none_or(|at| now >= at) {
+        if !round.is_busy && pace.decide_at.is_none_or(|at| now >= at) {
             let every = kept
                 .iter()
                 .filter_map(|record| self.fleet.pools.get(&record.pool)?.scaling.as_ref())

@@ -6,21 +6,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fleetwright_core::{
-    Error, Event, EventKind, Kind, Plan, Pool, Purpose, Quantity, Result, Sample, SizeRecord,
-    SizedBy, Span,
+    Error, Event, EventKind, Kind, Plan, Pool, Purpose, Result, SizeRecord, SizedBy, Span,
 };
-use fleetwright_store::{SignalValue, SizeChange};
-use futures::StreamExt;
-use futures::stream;
+use fleetwright_store::SizeChange;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::{Decision, Reading, Readings, SizeState, decide, step_down};
 use crate::tenure::end_after;
 use crate::{Engine, Observation, PlanOptions, plan};
-
-/// Signals read at the same time.
-const READS: usize = 16;
 
 /// What a pool's policy decided, and whether that takes effect.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -356,77 +350,6 @@ impl Engine {
         record.by == SizedBy::Hand
             && !record.is_held(now)
             && pool.is_none_or(|pool| pool.scaling.is_none())
-    }
-
-    /// Reads the signals that have a source; gives those that could not be read, with the reason.
-    async fn read_sources(
-        &self,
-        pools: &[(&String, &Pool)],
-    ) -> Result<BTreeMap<(String, String), String>> {
-        let mut wanted: Vec<(&String, &str, bool)> = Vec::new();
-        for (name, pool) in pools {
-            let Some(scaling) = &pool.scaling else {
-                continue;
-            };
-            for signal in scaling.policy.signals() {
-                match scaling.signals.get(signal) {
-                    Some(config) if config.nodes.is_some() => wanted.push((name, signal, true)),
-                    Some(config) if config.prometheus.is_some() => {
-                        wanted.push((name, signal, false));
-                    }
-                    _ => {}
-                }
-            }
-        }
-        if wanted.is_empty() {
-            return Ok(BTreeMap::new());
-        }
-        let records = if wanted.iter().any(|(_, _, on_nodes)| *on_nodes) {
-            self.store.nodes().await?
-        } else {
-            Vec::new()
-        };
-        let records = &records;
-        let answers: Vec<((String, String), Result<Quantity>)> = stream::iter(wanted)
-            .map(|(pool, signal, on_nodes)| async move {
-                let key = (pool.clone(), signal.to_owned());
-                let answer = if on_nodes {
-                    self.node_load(pool, records).await
-                } else {
-                    self.read_source(&key).await
-                };
-                (key, answer)
-            })
-            .buffer_unordered(READS)
-            .collect()
-            .await;
-        let at = self.clock.now();
-        let mut values = Vec::new();
-        let mut failures = BTreeMap::new();
-        for ((pool, name), answer) in answers {
-            match answer {
-                Ok(value) => values.push(SignalValue {
-                    pool,
-                    name,
-                    sample: Sample { at, value },
-                }),
-                Err(error) => {
-                    failures.insert((pool, name), error.report().to_string());
-                }
-            }
-        }
-        self.store.put_signals(&values).await?;
-        Ok(failures)
-    }
-
-    async fn read_source(&self, key: &(String, String)) -> Result<Quantity> {
-        match self.sources.get(key) {
-            Some(source) => source.read().await,
-            None => Err(Error::new(
-                Kind::Unsupported,
-                "this program has no way to read it",
-            )),
-        }
     }
 
     fn pool(&self, name: &str) -> Result<&Pool> {

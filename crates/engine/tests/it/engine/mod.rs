@@ -4,4 +4,5 @@ mod blind;
 mod claims;
 mod life;
 mod ownership;
+mod scaling;
 mod tenure;
