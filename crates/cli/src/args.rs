@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use fleetwright_core::{Error, Filter, Kind, Result, Span};
 
 use crate::commands::capacity::Capacity;
-use crate::commands::{CostArgs, Offers};
+use crate::commands::{CostArgs, Offers, Scale, Signal};
 
 /// Gets machines from any cloud, exactly once, and keeps them as they should be.
 #[derive(Debug, Parser)]
@@ -94,6 +94,19 @@ The end of a node's time moves by the duration, but not beyond `limits.extend_to
 that would end because nobody uses it stays for at least the duration from now."
     )]
     Extend(Extend),
+    /// Show the sizes of pools, set one by hand, or ask the policies
+    #[command(after_help = "\
+Example:
+  fleetwright scale                     sizes, and why they are what they are
+  fleetwright scale train 8 --for 2h    8 nodes for two hours, whatever the policy says
+  fleetwright scale train --auto        back to the policy, or to the configured size
+  fleetwright scale --evaluate --dry-run
+
+Ends with status 20 if a policy cannot decide because a signal fails, is missing or stale: the size
+stays as it is then.")]
+    Scale(Scale),
+    /// Push and list the values that pools are scaled by
+    Signal(Signal),
     /// Print variables for a shell: hosts, ports, users and ssh commands
     #[command(after_help = "\
 Example:

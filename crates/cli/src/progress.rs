@@ -195,6 +195,20 @@ pub(crate) fn line(what: &EventKind) -> Option<String> {
             });
             format!("  ! {offer} was offered at {promised}; the provider says {reported}{above}")
         }
+        EventKind::SizeDecided {
+            pool,
+            from,
+            to,
+            reason,
+        } => format!("  ~ pool {pool} from {from} to {to}: {reason}"),
+        EventKind::SizeKept {
+            pool,
+            size,
+            trouble: Some(why),
+        } => format!("  ! pool {pool} stays at {size}: {why}"),
+        EventKind::SizeKept { pool, .. } => {
+            format!("  ~ the policy of pool {pool} can decide again")
+        }
         EventKind::Braked { reason } => format!("  ! nothing was done: {reason}"),
     })
 }

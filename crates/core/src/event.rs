@@ -190,6 +190,26 @@ pub enum EventKind {
         /// The pool's `max_price`, if what the provider tells is above it.
         above: Option<HourlyPrice>,
     },
+    /// A pool got another size, by its policy or by hand.
+    SizeDecided {
+        /// Which pool.
+        pool: String,
+        /// From how many machines.
+        from: u32,
+        /// To how many.
+        to: u32,
+        /// Why.
+        reason: String,
+    },
+    /// A pool's policy cannot decide, or can again.
+    SizeKept {
+        /// Which pool.
+        pool: String,
+        /// How many machines it keeps meanwhile.
+        size: u32,
+        /// Why it cannot; absent: it can again.
+        trouble: Option<String>,
+    },
     /// A plan that removes too much was not executed.
     Braked {
         /// Why, in words.
@@ -228,6 +248,8 @@ impl EventKind {
             Self::UseChanged { .. } => "use-changed",
             Self::BudgetReached { .. } => "budget-reached",
             Self::PriceDiffers { .. } => "price-differs",
+            Self::SizeDecided { .. } => "size-decided",
+            Self::SizeKept { .. } => "size-kept",
             Self::Braked { .. } => "braked",
         }
     }

@@ -37,9 +37,12 @@ mod plan;
 mod pool;
 mod price_rule;
 mod provider;
+mod quantity;
 mod record;
 mod remote;
+mod scaling;
 mod secret;
+mod size;
 mod spec;
 mod stay;
 mod strategy;
@@ -74,9 +77,15 @@ pub use price_rule::{PriceRule, Prices};
 pub use provider::{
     ApiLimit, Checked, Deletion, Idempotency, LimitUnit, Operation, Provider, ProviderInfo,
 };
+pub use quantity::Quantity;
 pub use record::{Life, NodeRecord, Tenure};
 pub use remote::{Command, Exit, NoOutput, Output, OutputSink, Remote, Stream};
+pub use scaling::{
+    Combine, Composite, CoolDown, Day, DayTime, MaxStep, NodeSignal, Predictive, PrometheusQuery,
+    Queue, Reactive, Scaling, ScalingPolicy, Schedule, ScheduleEntry, SignalConfig, Zone,
+};
 pub use secret::{Secret, SecretRef, SecretSource};
+pub use size::{Sample, SignalSource, SizeRecord, SizedBy};
 pub use spec::{CreateRequest, Created, HostKey, HostKeys, Market, NodeSpec, Token};
 pub use stay::{Stay, StayLabels};
 pub use strategy::{Domain, Spread, Strategies, Strategy, StrategyName};

@@ -1,6 +1,6 @@
 //! What will be done and why: immutable, complete, storable.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use jiff::Timestamp;
@@ -69,6 +69,29 @@ pub enum Purpose {
         /// Nodes that were watched and not used for as long as their pools allow.
         idle: Vec<NodeId>,
     },
+    /// Some pools at the size that was decided on; the others are left alone.
+    Scale {
+        /// Which pools.
+        pools: BTreeSet<String>,
+        /// Whether to wait until new nodes are up.
+        wait: bool,
+    },
+}
+
+impl Purpose {
+    /// Whether machines are made for this pool.
+    pub fn fills(&self, pool: &str) -> bool {
+        match self {
+            Self::Converge => true,
+            Self::Scale { pools, .. } => pools.contains(pool),
+            Self::Remove { .. } | Self::Expire { .. } => false,
+        }
+    }
+
+    /// Whether it is reached only when new nodes are up.
+    pub const fn waits(&self) -> bool {
+        matches!(self, Self::Converge | Self::Scale { wait: true, .. })
+    }
 }
 
 /// One thing to do, and why.

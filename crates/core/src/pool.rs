@@ -6,7 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{Budget, Fingerprint, Market, Markets, Requirements, Span, Strategies, fingerprint};
+use crate::{
+    Budget, Fingerprint, Market, Markets, Requirements, Scaling, Span, Strategies, fingerprint,
+};
 
 /// A set of like machines that is kept at a size.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -61,6 +63,10 @@ pub struct Pool {
     /// When a node counts as not used, for `limits.idle_after`.
     #[serde(default, skip_serializing_if = "Idle::is_default")]
     pub idle: Idle,
+    /// What decides on the size, within `min` and `max`. Absent: it is `desired`, or what `scale`
+    /// says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scaling: Option<Scaling>,
     /// Options of the provider, by its schema.
     #[serde(default)]
     pub options: Map<String, Value>,

@@ -5,6 +5,7 @@
 //!  measure look <folder>    observes and plans them in a fresh process; peak memory
 //!  measure plan <folder>    times the planner alone on what was observed
 //!  measure decide <pools>   times the planner on so many pools, three clouds and every strategy
+//!  measure sizes            times the decisions on the sizes of 1,000 pools by their policies
 //!  measure up <folder> <n>  1,000 nodes, 80 ms per call, EC2's buckets, n machines per create call
 //!  measure catalog <folder>   stores catalogs with 120,000 offers there
 //!  measure offers <folder>    times reading and asking them, against a plain scan
@@ -20,6 +21,8 @@
 
 #[path = "measure/offers.rs"]
 mod offers;
+#[path = "measure/sizes.rs"]
+mod sizes;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -41,6 +44,8 @@ use serde_json::{Value, json};
 
 const POOLS: u32 = 50;
 const NODES_PER_POOL: u32 = 200;
+/// Pools whose sizes are decided on.
+const DECISIONS: u32 = 1_000;
 /// Nodes of the timed `up`.
 const FLEET: u32 = 1000;
 const LATENCY: Duration = Duration::from_millis(80);
@@ -77,6 +82,7 @@ async fn run(words: &[&str]) -> Result<Value> {
                 .map_err(|e| Error::new(Kind::Invalid, "no number").with_source(e))?;
             time_decisions(pools)
         }
+        ["sizes"] => sizes::time(),
         ["up", folder, batch] => {
             let batch = batch
                 .parse()
@@ -87,7 +93,7 @@ async fn run(words: &[&str]) -> Result<Value> {
         ["offers", folder] => offers::ask(Path::new(folder)),
         _ => Err(Error::new(
             Kind::Invalid,
-            "one of: `fill <folder>`, `look <folder>`, `plan <folder>`, `decide <pools>`, \
+            "one of: `fill <folder>`, `look <folder>`, `plan <folder>`, `decide <pools>`, `sizes`, \
              `up <folder> <batch>`, `catalog <folder>`, `offers <folder>`",
         )),
     }

@@ -351,7 +351,7 @@ impl Engine {
         observation: &'a Observation,
         options: &ConvergeOptions,
     ) -> Vec<&'a NodeId> {
-        let removing = options.purpose != Purpose::Converge;
+        let removing = !options.purpose.waits();
         observation
             .records
             .iter()
@@ -359,6 +359,10 @@ impl Engine {
                 observation
                     .blind_spot(record.id.provider(), record.id.region())
                     .is_none()
+            })
+            .filter(|record| match &options.purpose {
+                Purpose::Scale { pools, .. } => pools.contains(&record.pool),
+                _ => true,
             })
             .filter(|record| match record.life {
                 Life::Requested | Life::Booting | Life::Bootstrapping => !removing,
@@ -402,7 +406,15 @@ impl Engine {
                 .records
                 .iter()
                 .any(|record| nodes.contains(&record.id)),
-            Purpose::Expire { .. } => plan.withheld.is_empty(),
+            Purpose::Expire { .. } | Purpose::Scale { wait: false, .. } => plan.withheld.is_empty(),
+            Purpose::Scale { pools, wait: true } => {
+                plan.withheld.is_empty()
+                    && self
+                        .pool_status(observation)
+                        .iter()
+                        .filter(|status| pools.contains(&status.name))
+                        .all(PoolStatus::is_settled)
+            }
         };
         if reached {
             Standing::Reached

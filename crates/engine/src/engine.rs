@@ -7,7 +7,7 @@ use std::time::Duration;
 use fleetwright_core::ability::{Member, MemberHealth};
 use fleetwright_core::{
     Access, Clock, Coverage, Error, EventKind, Kind, Life, ListRequest, Node, NodeId, NodeRecord,
-    NodeState, Prices, Provider, Remote, Result, Stay, Strategy,
+    NodeState, Prices, Provider, Remote, Result, SignalSource, Stay, Strategy,
 };
 use fleetwright_store::{Lease, Store};
 use futures::StreamExt;
@@ -41,6 +41,8 @@ pub struct Engine {
     pub(crate) recorder: Arc<Recorder>,
     pub(crate) prices: Arc<Prices>,
     pub(crate) shelf: Option<Shelf>,
+    /// Where signals are read, by pool and name.
+    pub(crate) sources: Arc<BTreeMap<(String, String), Arc<dyn SignalSource>>>,
 }
 
 /// What was seen, and how the records change because of it.
@@ -70,7 +72,18 @@ impl Engine {
             recorder,
             prices: Arc::default(),
             shelf: None,
+            sources: Arc::default(),
         }
+    }
+
+    /// Says where signals are read that nobody pushes, by the names of pool and signal.
+    #[must_use]
+    pub fn with_sources(
+        mut self,
+        sources: BTreeMap<(String, String), Arc<dyn SignalSource>>,
+    ) -> Self {
+        self.sources = Arc::new(sources);
+        self
     }
 
     /// Corrects prices as the user knows them.
@@ -140,6 +153,7 @@ impl Engine {
         } else {
             BTreeMap::new()
         };
+        let sizes = self.store.sizes().await?;
         let mut observation = Observation {
             at,
             journal: self.store.journal().to_owned(),
@@ -165,6 +179,7 @@ impl Engine {
                 .collect();
             observation.spent = self.spent_this_month(at, &gone).await?;
         }
+        self.fill_sizes(&mut observation, &sizes);
         if self.is_short(&observation) {
             self.read_catalogs(&mut observation).await;
         }
@@ -429,7 +444,7 @@ impl Engine {
         changes
     }
 
-    fn is_short(&self, observation: &Observation) -> bool {
+    pub(crate) fn is_short(&self, observation: &Observation) -> bool {
         let mut counts: HashMap<&str, usize> = HashMap::new();
         for record in observation
             .records
@@ -444,7 +459,7 @@ impl Engine {
         })
     }
 
-    async fn read_catalogs(&self, observation: &mut Observation) {
+    pub(crate) async fn read_catalogs(&self, observation: &mut Observation) {
         observation.taken = taken(&self.prices, &observation.records, &observation.claims);
         let catalogs = self.providers.iter().filter_map(|(name, provider)| {
             let catalog = provider.catalog()?;

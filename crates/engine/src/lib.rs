@@ -32,6 +32,7 @@ mod plan;
 mod planting;
 mod recorder;
 mod resolve;
+mod scaling;
 mod select;
 mod tenure;
 mod watch;
@@ -58,6 +59,9 @@ pub use offers::{
 pub use plan::{PlanOptions, pick_surplus, plan};
 pub use planting::Planting;
 pub use recorder::{Listener, Recorder};
+pub use scaling::{
+    Decision, PoolSize, Reading, Readings, SizeEvidence, SizeState, Sizing, Vote, decide,
+};
 pub use select::{
     Allotment, Exclusion, Part, Placed, Selection, Share, Situation, allot, select_offers,
 };

@@ -46,6 +46,9 @@ pub struct Observation {
     pub taken: Vec<u32>,
     /// What nodes that are gone have cost this month, if a budget needs it.
     pub spent: MonthSpent,
+    /// How many removals were agreed to beforehand, for each pool whose size was decided on: the
+    /// brake does not count these.
+    pub agreed: BTreeMap<String, usize>,
 }
 
 /// What one provider showed.

@@ -29,7 +29,7 @@ impl Engine {
         purpose: &Purpose,
     ) -> Result<Option<usize>> {
         let provider = self.provider(claim.provider())?;
-        let wanted = *purpose == Purpose::Converge && self.fleet.pools.contains_key(&claim.pool);
+        let wanted = purpose.fills(&claim.pool) && self.fleet.pools.contains_key(&claim.pool);
         if !wanted {
             return self.resolve_by_listing(lease, claim, &*provider).await;
         }

@@ -5,10 +5,13 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use fleetwright_core::{Clock, HostKeys, Prices, Provider, Remote, Result};
+use fleetwright_core::{
+    Clock, HostKeys, Prices, Provider, Remote, Result, SecretSource, SignalSource,
+};
 use fleetwright_engine::{
     Engine, Fleet, Guarded, Listener, Planting, Policy, Recorder, Safety, Shelf, SystemClock,
 };
+use fleetwright_prometheus::Prometheus;
 use fleetwright_remote::{HostKeySeed, Ssh, SshOptions, generate_identity};
 use fleetwright_store::Store;
 
@@ -107,10 +110,12 @@ impl SessionOptions {
         };
         let providers = providers::build_all(&loaded.config.providers, &context)?;
         loaded.check_providers(&providers)?;
+        let sources = sources(&loaded.config, &context.secrets, &self.clock)?;
         Ok(Built {
             loaded,
             paths,
             providers,
+            sources,
         })
     }
 }
@@ -132,7 +137,11 @@ struct Built {
     loaded: Loaded,
     paths: Paths,
     providers: Providers,
+    sources: Sources,
 }
+
+/// Where signals are read, by pool and name.
+type Sources = BTreeMap<(String, String), Arc<dyn SignalSource>>;
 
 // === impl Session ===
 
@@ -148,6 +157,7 @@ impl Session {
             loaded,
             paths,
             providers,
+            sources,
         } = options.build()?;
         paths.create()?;
         let comment = format!("fleetwright {}", loaded.config.fleet);
@@ -203,7 +213,8 @@ impl Session {
             recorder,
         )
         .with_prices(prices)
-        .with_shelf(Shelf::new(paths.offers()));
+        .with_shelf(Shelf::new(paths.offers()))
+        .with_sources(sources);
         Ok(Self {
             loaded,
             paths,
@@ -252,6 +263,28 @@ impl Session {
     pub async fn close(&self) {
         self.store().close().await;
     }
+}
+
+/// The signals that Prometheus is asked for.
+fn sources(
+    config: &Config,
+    secrets: &Arc<dyn SecretSource>,
+    clock: &Arc<dyn Clock>,
+) -> Result<Sources> {
+    let mut sources = Sources::new();
+    for (pool, scaling) in config
+        .pools
+        .iter()
+        .filter_map(|(name, pool)| Some((name, pool.scaling.as_ref()?)))
+    {
+        for (signal, found) in &scaling.signals {
+            if let Some(query) = &found.prometheus {
+                let source = Prometheus::new(query, Arc::clone(secrets), Arc::clone(clock))?;
+                sources.insert((pool.clone(), signal.clone()), Arc::new(source));
+            }
+        }
+    }
+    Ok(sources)
 }
 
 fn fleet(config: &Config, public_key: &str) -> Fleet {

@@ -278,7 +278,9 @@ impl Client {
             })?;
             headers.insert(HeaderName::from_static(name), value);
         }
-        headers.insert(HeaderName::from_static(kept.name), kept.value.clone());
+        if let Some(value) = &kept.value {
+            headers.insert(HeaderName::from_static(kept.name), value.clone());
+        }
         if let Some(Body { media_type, bytes }) = &call.body {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
             *request.body_mut() = Some(bytes.clone().into());

@@ -20,6 +20,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (2, "memory", include_str!("../migrations/0002_memory.sql")),
     (3, "turns", include_str!("../migrations/0003_turns.sql")),
     (4, "money", include_str!("../migrations/0004_money.sql")),
+    (5, "scaling", include_str!("../migrations/0005_scaling.sql")),
 ];
 
 /// The version that this program writes.

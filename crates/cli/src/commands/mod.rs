@@ -20,12 +20,17 @@ mod offers;
 mod outcome;
 mod plan;
 mod providers;
+mod scale;
+mod signal;
 mod ssh;
 mod status;
 mod up;
 mod validate;
 
 pub(crate) use cost::CostArgs;
+pub(crate) use scale::Scale;
+pub(crate) use signal::Signal;
+
 use fleetwright_core::Result;
 
 pub(crate) use offers::Offers;
@@ -77,6 +82,8 @@ async fn command(context: &Context, command: Command) -> Result<Exit> {
         Command::Node(args) => node::run(context, &args).await,
         Command::Extend(args) => extend::run(context, &args).await,
         Command::Env(args) => env::run(context, &args).await,
+        Command::Scale(args) => scale::run(context, &args).await,
+        Command::Signal(args) => signal::run(context, &args).await,
         Command::Limits => limits::run(context).await,
         Command::Exec(args) => exec::run(context, &args).await,
         Command::Ssh(args) => ssh::run(context, &args).await,

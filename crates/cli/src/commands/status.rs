@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use fleetwright_core::{Amount, BudgetLine, HourlyPrice, Life, NodeRecord, Result};
-use fleetwright_engine::{Bill, BreakerReport, Engine, PoolStatus, budget_lines};
+use fleetwright_engine::{Bill, BreakerReport, Engine, PoolSize, PoolStatus, budget_lines};
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::nodes::address;
 use super::providers;
+use super::scale::show_decided;
 use crate::background::{self, State};
 use crate::context::{Context, sort};
 use crate::exit::Exit;
@@ -34,6 +35,8 @@ struct Report {
     budgets: Vec<BudgetLine>,
     /// When each node ends.
     ends: Vec<End>,
+    /// Sizes that were decided on.
+    sizes: Vec<PoolSize>,
     /// Whether limits are kept.
     limits: State,
     /// Places that are not asked, because they failed too often.
@@ -87,6 +90,9 @@ pub(super) async fn run(context: &Context) -> Result<Exit> {
         bill,
         budgets: budget_lines(engine.fleet(), &observation),
         ends: records.iter().map(|record| end(&engine, record)).collect(),
+        sizes: (engine.sizes().await?.into_iter())
+            .filter(|pool| pool.decided.is_some())
+            .collect(),
         limits: background::state(context).await?,
         suspended: suspended(&engine).await?,
     };
@@ -150,6 +156,7 @@ pub(super) async fn run(context: &Context) -> Result<Exit> {
         amounts(&report.bill.total)
     ));
     steps::show_budgets(context.out, &report.budgets, false);
+    show_decided(context, &report.sizes);
     show_limits(context, &report.limits);
     Ok(exit)
 }

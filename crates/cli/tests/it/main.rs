@@ -20,6 +20,7 @@ mod money;
 mod offers;
 mod pairs;
 mod partial;
+mod scaling;
 mod shell;
 mod shown;
 mod terminal;

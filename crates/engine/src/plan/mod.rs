@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use fleetwright_core::ability::{Member, MemberHealth};
 use fleetwright_core::{
-    Action, Boot, Brake, BudgetVerdict, Claim, Life, Limits, Node, NodeId, NodeRecord, Offer, Plan,
+    Action, Boot, Brake, BudgetVerdict, Claim, Life, Limits, Node, NodeId, NodeRecord, Plan,
     PlanMoney, Pool, Purpose, Step, Withheld, keys,
 };
 
@@ -62,11 +62,11 @@ pub fn plan(
         providers: Cow::Borrowed(&observation.providers),
         taken: observation.taken.clone(),
     };
-    let limited = matches!(purpose, Purpose::Expire { .. });
-    planner.resolve_claims(limited);
-    planner.adopt_orphans(limited);
+    planner.resolve_claims(&purpose);
+    planner.adopt_orphans(&purpose);
     match &purpose {
-        Purpose::Converge => planner.converge(),
+        Purpose::Converge => planner.converge(None),
+        Purpose::Scale { pools, .. } => planner.converge(Some(pools)),
         Purpose::Remove { nodes } => planner.remove(nodes.as_deref()),
         Purpose::Expire { idle } => planner.expire(idle),
     }
@@ -77,7 +77,7 @@ pub fn plan(
         .count();
     let brake = match purpose {
         Purpose::Remove { .. } | Purpose::Expire { .. } => None,
-        Purpose::Converge => planner.brake(live),
+        Purpose::Converge | Purpose::Scale { .. } => planner.brake(live),
     };
     let costs = Costs::of(&observation.records, &planner.steps);
     let money = PlanMoney {
@@ -152,11 +152,16 @@ fn members(observation: &Observation) -> HashMap<(&str, &str, &NodeId), &MemberH
 }
 
 impl<'a> Planner<'a> {
-    /// Open claims come first. `limited`: only those for pools whose nodes run out of time.
-    fn resolve_claims(&mut self, limited: bool) {
+    /// Open claims come first: those of the pools that this is about.
+    fn resolve_claims(&mut self, purpose: &Purpose) {
         for claim in &self.observation.claims {
             let pool = self.fleet.pools.get(&claim.pool);
-            if limited && pool.is_none_or(|pool| !pool.limits.ends_nodes()) {
+            let concerned = match purpose {
+                Purpose::Expire { .. } => pool.is_some_and(|pool| pool.limits.ends_nodes()),
+                Purpose::Scale { pools, .. } => pools.contains(&claim.pool),
+                Purpose::Converge | Purpose::Remove { .. } => true,
+            };
+            if !concerned {
                 continue;
             }
             let action = Action::Resolve {
@@ -179,10 +184,17 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Our nodes without a record get one. `limited`: only those whose label tells an end.
-    fn adopt_orphans(&mut self, limited: bool) {
+    /// Our nodes without a record get one; if only some of them are concerned, these.
+    fn adopt_orphans(&mut self, purpose: &Purpose) {
         for node in self.observation.orphans() {
-            if limited && node.label(keys::EXPIRY).is_none() {
+            let concerned = match purpose {
+                Purpose::Expire { .. } => node.label(keys::EXPIRY).is_some(),
+                Purpose::Scale { pools, .. } => node
+                    .label(keys::POOL)
+                    .is_some_and(|pool| pools.contains(pool)),
+                Purpose::Converge | Purpose::Remove { .. } => true,
+            };
+            if !concerned {
                 continue;
             }
             let age = node
@@ -216,7 +228,9 @@ impl<'a> Planner<'a> {
         }
     }
 
-    fn converge(&mut self) {
+    /// Every pool at its size; or only some, and of these only those whose size was decided on:
+    /// somebody may have given that up meanwhile.
+    fn converge(&mut self, only: Option<&BTreeSet<String>>) {
         let mut by_pool: BTreeMap<&str, Vec<&'a NodeRecord>> = BTreeMap::new();
         for record in &self.observation.records {
             by_pool.entry(&record.pool).or_default().push(record);
@@ -233,7 +247,7 @@ impl<'a> Planner<'a> {
                 .or_default() += 1;
         }
         for (name, records) in &by_pool {
-            if !self.fleet.pools.contains_key(*name) {
+            if only.is_none() && !self.fleet.pools.contains_key(*name) {
                 let reason = format!("pool `{name}` is not in the configuration");
                 for record in records {
                     self.delete(record, &reason);
@@ -241,6 +255,10 @@ impl<'a> Planner<'a> {
             }
         }
         for (name, pool) in &self.fleet.pools {
+            let is_decided = self.observation.agreed.contains_key(name);
+            if only.is_some_and(|only| !is_decided || !only.contains(name)) {
+                continue;
+            }
             let records = by_pool.remove(name.as_str()).unwrap_or_default();
             let pending = pending.get(name.as_str()).copied().unwrap_or(0);
             let orphans = orphans.get(name.as_str()).copied().unwrap_or(0);
@@ -301,9 +319,13 @@ impl<'a> Planner<'a> {
             );
             let all = kept.into_iter().chain(wanted.iter().copied()).collect();
             let surplus = mix::pick(pool, all, have - desired, desired, generation.short());
+            let removals = self.removals;
             for record in &surplus {
                 self.delete(record, &reason);
             }
+            // Whoever lets a pool be scaled has agreed to the steps that this may take.
+            let agreed = self.observation.agreed.get(name).copied().unwrap_or(0);
+            self.removals = removals + (self.removals - removals).saturating_sub(agreed);
             let leaving: HashSet<&NodeId> = surplus.iter().map(|record| &record.id).collect();
             wanted.retain(|record| !leaving.contains(&record.id));
         } else if with_orphans < desired {

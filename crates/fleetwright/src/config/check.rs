@@ -12,7 +12,7 @@ use fleetwright_core::{
 use super::parse::Places;
 use super::shape::join;
 use super::source::Problem;
-use super::{Config, suggest};
+use super::{Config, scaling, suggest};
 use crate::env::Environment;
 
 /// Longest label key or value that every cloud accepts.
@@ -184,6 +184,9 @@ impl Check<'_> {
             }
         }
         self.tenure(pool, key);
+        for (below, problem) in scaling::problems(pool) {
+            self.report(&format!("{key}.{below}"), problem);
+        }
         let limits = [
             ("boot", Some(pool.limits.boot)),
             ("bootstrap", Some(pool.limits.bootstrap)),
@@ -500,6 +503,17 @@ pub(crate) fn against_providers(
                     provider.info().name
                 ))
                 .with_hint("limit them by `max_runtime`"),
+            );
+        }
+        let on_nodes = pool.scaling.iter().flat_map(|scaling| &scaling.signals);
+        let on_nodes = on_nodes.filter(|(_, config)| config.nodes.is_some());
+        if let (Some(provider), Some((signal, _))) = (silent, on_nodes.into_iter().next()) {
+            report(
+                format!("{key}.scaling.signals.{signal}.nodes"),
+                Problem::new(format!(
+                    "nodes of the provider `{}` cannot be logged in to: nobody can tell their load",
+                    provider.info().name
+                )),
             );
         }
         let without = used.iter().find(|p| p.balancers().is_none());

@@ -55,6 +55,30 @@ refusals! {
     an_unknown_key_in_a_provider: "[providers.here]\nkind = 'local'\nmax_node = 3\n";
     an_unknown_key_deep_in_a_provider:
         "[providers.c]\nkind = 'sim'\n[[providers.c.regions]]\nname = 'a'\nzone = ['a']\n";
+    a_pool_that_is_scaled_needs_a_bound:
+        with_pool("desired = 1\n[pools.web.scaling]\npolicy = { queue = { signal = 'jobs', per_node = 1 } }");
+    an_unknown_policy:
+        with_pool("desired = 1\nmax = 2\n[pools.web.scaling]\npolicy = { quee = { signal = 'jobs' } }");
+    a_mistyped_key_of_a_policy:
+        with_pool("desired = 1\nmax = 2\n[pools.web.scaling]\npolicy = { queue = { signal = 'jobs', pernode = 4 } }");
+    a_negative_threshold: with_pool(
+        "desired = 1\nmax = 2\n[pools.web.scaling]\n\
+         policy = { reactive = { signal = 'load', above = 80, below = -1 } }");
+    a_time_zone_that_there_is_not: with_pool(
+        "desired = 1\nmax = 2\n[pools.web.scaling.policy.schedule]\ntime_zone = 'Europe/Berln'\n\
+         entries = [{ from = '8:00', to = '18:00', size = 3 }]");
+    everything_wrong_with_scaling: with_pool(
+        "desired = 1\nmin = 9\nmax = 2\nlimits = { idle_after = '1h' }\n\
+         [pools.web.scaling]\nevery = '0s'\nstale_after = '0s'\nmax_step = { up = 1, down = 0 }\n\
+         policy = { composite = { combine = 'max', of = [\n\
+         { reactive = { signal = 'load', above = 20, below = 80, up = 0 } },\n\
+         { queue = { signal = 'The Queue', per_node = 0 } },\n\
+         { predictive = { signal = 'load', per_node = 1, window = '0s', ahead = '1000h' } },\n\
+         { schedule = { time_zone = 'UTC', entries = [] } },\n\
+         { composite = { combine = 'min', of = [] } },\n\
+         ] } }\n\
+         signals.laod = { nodes = 'load' }\n\
+         signals.load = { nodes = 'load', prometheus = { url = 'prometheus:9090', query = ' ' } }");
     an_unknown_kind_lists_the_known_ones: "[providers.here]\nkind = 'gcp'\n";
     an_unknown_kind_gets_a_suggestion: "[providers.here]\nkind = 'locl'\n";
     a_missing_kind: "[providers.here]\nmax_nodes = 3\n";

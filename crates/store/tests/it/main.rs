@@ -15,5 +15,6 @@ mod marks;
 mod nodes;
 mod opening;
 mod processes;
+mod scaling;
 mod support;
 mod turns;

@@ -251,3 +251,23 @@ async fn a_new_journal_that_many_open_at_once_is_made_once() {
         assert_eq!(events.len(), 16);
     }
 }
+
+#[tokio::test]
+async fn a_journal_of_the_first_version_is_brought_to_this_one_and_keeps_what_it_has() {
+    let scratch = Scratch::new();
+    fs::create_dir_all(scratch.journal().parent().unwrap()).unwrap();
+    meddle(
+        &scratch.journal(),
+        concat!(
+            "CREATE TABLE schema_version (version BIGINT PRIMARY KEY, name TEXT NOT NULL);",
+            include_str!("../../migrations/0001_journal.sql"),
+            "INSERT INTO schema_version VALUES (1, 'journal');",
+            "INSERT INTO meta VALUES ('journal', 'the-old-one');",
+        ),
+    )
+    .await;
+    let store = scratch.open().await;
+    assert_eq!(store.journal(), "the-old-one");
+    assert!(store.sizes().await.unwrap().is_empty());
+    assert!(store.signals().await.unwrap().is_empty());
+}

@@ -68,7 +68,7 @@ prop_compose! {
             }
         }
         for (pool, sum) in POOLS.iter().zip(spent) {
-            world.line(&format!("spent {pool} ${sum}"));
+            world.line(&format!("paid {pool} ${sum}"));
         }
         world
     }

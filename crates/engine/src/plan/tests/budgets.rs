@@ -283,8 +283,8 @@ fn a_month_counts_what_is_spent_and_what_will_be_until_its_end() {
         offer sim/east small $1
         pool web 4
         node sim/east/n1 web ready $1 age=24h
-        spent web $76
-        spent api $1000
+        paid web $76
+        paid api $1000
         budget web per-month=$2300 action=shrink
     ";
     assert_snapshot!(plan_of(script), @r"

@@ -4,6 +4,7 @@
 
 mod budget_properties;
 mod budgets;
+mod decided;
 mod fill;
 mod hands_off;
 mod offers;

@@ -20,11 +20,13 @@
 //! claim N POOL COUNT PROVIDER/REGION [PRICE]       asked for, without an answer
 //! orphan ID POOL [age=1h] [PRICE]                  ours, without a record
 //! budget POOL|* [per-hour=$1] [per-month=$9] [action=block|shrink|warn]     `*`: of all pools
-//! spent POOL SUM                                   this month, by nodes that are gone
+//! paid POOL SUM                                    this month, by nodes that are gone
 //! billing PROVIDER hour                            how it counts time; otherwise: each second
 //! stranger ID                                      of another journal
 //! balancer PROVIDER NAME [broken]
 //! member PROVIDER BALANCER ID HEALTH
+//! decided POOL SIZE [agreed=N]                     another size, and removals that are agreed to
+//! scale POOL...                                    only these pools
 //! brake PERCENT                                    in the configuration
 //! option replace-failed | option removal=PERCENT
 //! accepted ID                                      this run has asked for its deletion
@@ -159,7 +161,7 @@ impl World {
                 self.claim(number, pool, count, place, more);
             }
             ["budget", whose, ref more @ ..] => self.budget(whose, more),
-            ["spent", pool, sum] => {
+            ["paid", pool, sum] => {
                 let sums = self.observation.spent.by_pool.entry(pool.into());
                 sum.parse::<Amount>().unwrap().add_to(sums.or_default());
             }
@@ -199,6 +201,19 @@ impl World {
                 };
                 let seen = self.seen(provider).balancers.get_mut(balancer).unwrap();
                 seen.as_mut().unwrap().push(member);
+            }
+            ["decided", name, size, ref more @ ..] => {
+                let agreed = more
+                    .first()
+                    .map_or("0", |word| word.strip_prefix("agreed=").unwrap());
+                let size = size.parse().unwrap();
+                let agreed = agreed.parse().unwrap();
+                self.observation.sizes.insert(name.into(), size);
+                self.observation.agreed.insert(name.into(), agreed);
+            }
+            ["scale", ref pools @ ..] => {
+                let pools = pools.iter().map(|pool| (*pool).to_owned()).collect();
+                self.purpose = Purpose::Scale { pools, wait: false };
             }
             ["brake", percent] => self.fleet.safety.max_removal_percent = percent.parse().unwrap(),
             ["option", "replace-failed"] => self.options.replace_failed = true,

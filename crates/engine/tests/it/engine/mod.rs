@@ -6,4 +6,5 @@ mod clouds;
 mod life;
 mod money;
 mod ownership;
+mod scaling;
 mod tenure;
