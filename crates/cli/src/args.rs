@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use fleetwright_core::{Error, Filter, Kind, Result, Span};
 
+use crate::commands::capacity::Capacity;
 use crate::commands::inventory::Inventory;
+use crate::commands::{CostArgs, Offers, Scale, Signal};
 
 /// Gets machines from any cloud, exactly once, and keeps them as they should be.
 #[derive(Debug, Parser)]
@@ -93,6 +95,19 @@ The end of a node's time moves by the duration, but not beyond `limits.extend_to
 that would end because nobody uses it stays for at least the duration from now."
     )]
     Extend(Extend),
+    /// Show the sizes of pools, set one by hand, or ask the policies
+    #[command(after_help = "\
+Example:
+  fleetwright scale                     sizes, and why they are what they are
+  fleetwright scale train 8 --for 2h    8 nodes for two hours, whatever the policy says
+  fleetwright scale train --auto        back to the policy, or to the configured size
+  fleetwright scale --evaluate --dry-run
+
+Ends with status 20 if a policy cannot decide because a signal fails, is missing or stale: the size
+stays as it is then.")]
+    Scale(Scale),
+    /// Push and list the values that pools are scaled by
+    Signal(Signal),
     /// Print variables for a shell: hosts, ports, users and ssh commands
     #[command(after_help = "\
 Example:
@@ -147,6 +162,16 @@ Example:
 Example:
   fleetwright events --follow")]
     Events(Events),
+    /// Show what the fleet costs, has cost and will cost, without asking anybody
+    #[command(after_help = "\
+Example:
+  fleetwright cost
+  fleetwright cost --by day --since 7d
+  fleetwright cost --by owner --since 2026-11-01 --json
+
+Runtime times the price that was promised, in the units that the provider bills; nodes that are gone
+are included. Days and months are those of UTC.")]
+    Cost(CostArgs),
     /// Compare the journal with the providers: orphans, duplicates, open claims
     #[command(after_help = "\
 Example:
@@ -162,6 +187,27 @@ Example:
 Nodes carry the identity of the journal that made them, and no other journal touches them. If that
 journal is lost, this command makes records of its nodes in the present one.")]
     Adopt(Adopt),
+    /// Show or forget what is taken for sold out, and show how fast each cloud may be called
+    #[command(after_help = "\
+Examples:
+  fleetwright capacity --rates
+  fleetwright capacity --clear region=us-*,type=p5.48xlarge
+
+An offer that a cloud has refused for want of machines is left alone for a while, by all processes;
+for how long is learned from how long that lasted before.
+Exit status: 0; 4 if the filter speaks of something else than places.")]
+    Capacity(Capacity),
+    /// List what can be had, cheapest first: price, availability, and why not something else
+    #[command(after_help = "\
+Examples:
+  fleetwright offers --gpu H100:8 --region 'eu-*' --max-price 30
+  fleetwright offers --vcpus 16+ --memory 64GiB+ --market spot
+  fleetwright offers --why-not sim.h100x8 --max-price 30
+  fleetwright offers --refresh
+
+Works offline: nobody is asked unless `--refresh` is given or nothing is stored of a provider. Ends
+with status 20 if a part of the answer is old or missing because a provider did not answer.")]
+    Offers(Box<Offers>),
     /// List the configured providers, what they can do, and the kinds that exist
     #[command(after_help = "\
 Example:

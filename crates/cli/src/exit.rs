@@ -19,6 +19,8 @@ pub(crate) enum Exit {
     RemoteFailed,
     /// A plan removes more than it may.
     Braked,
+    /// Machines were not made because a budget does not allow them.
+    OverBudget,
     /// An error that the command has shown already.
     Failed(Kind),
 }
@@ -36,7 +38,7 @@ pub(crate) enum Signal {
 }
 
 /// Statuses of outcomes with their meaning, for the reference.
-pub(crate) const OUTCOMES: [(u8, &str); 10] = [
+pub(crate) const OUTCOMES: [(u8, &str); 11] = [
     (0, "done"),
     (2, "wrong arguments on the command line"),
     (
@@ -53,6 +55,10 @@ pub(crate) const OUTCOMES: [(u8, &str); 10] = [
     ),
     (23, "a command on a node failed, or a node was not reached"),
     (24, "braked: the plan removes more than it may"),
+    (
+        25,
+        "over budget: machines were not made because a budget does not allow them",
+    ),
     (
         130,
         "interrupted from the keyboard; the next run picks up what was begun",
@@ -73,6 +79,7 @@ impl Exit {
             Self::NotConfirmed => 22,
             Self::RemoteFailed => 23,
             Self::Braked => 24,
+            Self::OverBudget => 25,
             Self::Failed(kind) => kind.exit_code(),
         }
     }
@@ -104,6 +111,7 @@ mod tests {
             Exit::NotConfirmed,
             Exit::RemoteFailed,
             Exit::Braked,
+            Exit::OverBudget,
         ];
         for exit in all {
             assert!(

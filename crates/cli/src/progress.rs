@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use fleetwright_core::{Event, EventKind, Life};
+use fleetwright_core::{BudgetOutcome, Event, EventKind, Life};
 use fleetwright_engine::Listener;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -177,6 +177,38 @@ pub(crate) fn line(what: &EventKind) -> Option<String> {
             ..
         } => format!("  ~ {name} is unused: {reason}"),
         EventKind::UseChanged { name, reason, .. } => format!("  ~ {name} is in use: {reason}"),
+        // What is withheld is said by itself.
+        EventKind::BudgetReached {
+            outcome: BudgetOutcome::Shrunk | BudgetOutcome::Blocked | BudgetOutcome::Narrowed,
+            ..
+        } => return None,
+        EventKind::BudgetReached { reason, .. } => format!("  ! over budget: {reason}"),
+        EventKind::PriceDiffers {
+            offer,
+            promised,
+            reported,
+            above,
+            ..
+        } => {
+            let above = above.map_or_else(String::new, |cap| {
+                format!(", which is above the limit {cap}")
+            });
+            format!("  ! {offer} was offered at {promised}; the provider says {reported}{above}")
+        }
+        EventKind::SizeDecided {
+            pool,
+            from,
+            to,
+            reason,
+        } => format!("  ~ pool {pool} from {from} to {to}: {reason}"),
+        EventKind::SizeKept {
+            pool,
+            size,
+            trouble: Some(why),
+        } => format!("  ! pool {pool} stays at {size}: {why}"),
+        EventKind::SizeKept { pool, .. } => {
+            format!("  ~ the policy of pool {pool} can decide again")
+        }
         EventKind::Braked { reason } => format!("  ! nothing was done: {reason}"),
     })
 }

@@ -2,9 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use fleetwright_core::{Action, HourlyPrice, NodeRecord, Plan, Step};
+use fleetwright_core::{
+    Action, BudgetAction, BudgetLine, BudgetOutcome, BudgetVerdict, HourlyPrice, NodeRecord,
+    Period, Plan, Step,
+};
+use fleetwright_engine::exceeded;
 
-use crate::output::{Out, money};
+use crate::output::{Out, count, error_line, money};
 
 /// Steps of one kind that are shown one by one; of more only the number is shown.
 const SHOWN: usize = 12;
@@ -40,13 +44,94 @@ pub(crate) fn show(out: Out, plan: &Plan, records: &[NodeRecord]) {
             plan.withheld.len() - SHOWN
         ));
     }
+    show_verdicts(out, &plan.money.verdicts);
     if !plan.is_empty() {
+        let money_of = &plan.money;
+        let first = money(&money_of.cost_by_first_choice);
+        let most = money(&plan.cost_after);
+        let after = if first == most {
+            format!("at most {most} afterwards")
+        } else {
+            format!("afterwards {first} with the first offers, at most {most}")
+        };
+        let unknown = match (money_of.unpriced_now, money_of.unpriced_after) {
+            (0, 0) => String::new(),
+            (now, after) => {
+                format!("; machines of unknown price are not in it: {now} now, {after} afterwards")
+            }
+        };
         out.note(&format!(
-            "  cost: {} now, at most {} afterwards",
-            money(&plan.cost_now),
-            money(&plan.cost_after)
+            "  cost: {} now, {after}{unknown}",
+            money(&plan.cost_now)
         ));
     }
+    show_budgets(out, &plan.money.budgets, !plan.is_empty());
+}
+
+/// What budgets left out or warn of. What they withhold is among what is withheld.
+fn show_verdicts(out: Out, verdicts: &[BudgetVerdict]) {
+    for verdict in verdicts {
+        let pool = &verdict.pool;
+        match verdict.outcome {
+            BudgetOutcome::Warned => {
+                out.note(&format!("  ! over budget: pool {pool}: {}", verdict.reason));
+            }
+            BudgetOutcome::Narrowed => {
+                let dropped = count(verdict.dropped.len(), "offer");
+                out.note(&format!(
+                    "  . pool {pool}: {dropped} left out for the budget"
+                ));
+            }
+            BudgetOutcome::Shrunk | BudgetOutcome::Blocked | BudgetOutcome::Exceeded => {}
+        }
+        for dropped in verdict.dropped.iter().take(SHOWN) {
+            out.faint(&format!("      not {}: {}", dropped.offer, dropped.why));
+        }
+    }
+}
+
+/// Where budgets stand. `changes`: a plan may change that.
+pub(crate) fn show_budgets(out: Out, budgets: &[BudgetLine], changes: bool) {
+    for line in budgets {
+        out.note(&format!("  {}", budget(line, changes)));
+        if line.is_exceeded() {
+            let then = match line.action {
+                BudgetAction::Warn => "it only warns, so machines are made all the same",
+                BudgetAction::Block | BudgetAction::Shrink => "nothing more is made",
+            };
+            error_line(&format!("{}; {then}", exceeded(line)));
+        }
+    }
+}
+
+/// A limit of a budget in a sentence.
+fn budget(line: &BudgetLine, changes: bool) -> String {
+    let (whose, limit) = (line.whose(), line.period.say(line.limit));
+    let (now, after, left) = (line.now, line.after, line.left);
+    let unit = match line.period {
+        Period::Hour => "/h",
+        Period::Month => "",
+    };
+    let stands = match line.spent {
+        Some(spent) => format!("{spent} spent this month, {now} by its end"),
+        None => format!("{now}{unit} now"),
+    };
+    let then = if changes {
+        format!(", at most {after}{unit} with this plan")
+    } else {
+        String::new()
+    };
+    let mut text = format!("{whose}: {limit}; {stands}{then}; {left}{unit} left");
+    for (machines, why) in [
+        (line.unpriced, "of unknown price"),
+        (line.other_currency, "in another currency"),
+    ] {
+        if machines > 0 {
+            let machines = count(usize::try_from(machines).unwrap_or(usize::MAX), "machine");
+            text = format!("{text}, not counting {machines} {why}");
+        }
+    }
+    text
 }
 
 /// An action with the name of its node, which says more than the id.

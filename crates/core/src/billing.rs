@@ -1,12 +1,14 @@
 //! What a runtime costs: price, granularity, minimum.
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Currency, HourlyPrice};
+use crate::money::read_sum;
+use crate::{Currency, Error, HourlyPrice, Kind, Result};
 
 /// How a provider counts time when it bills.
 ///
@@ -64,11 +66,17 @@ impl Billing {
 
     /// What a runtime costs at a price, rounded up to a whole millionth.
     pub fn cost(self, price: HourlyPrice, runtime: Duration) -> Amount {
-        let seconds = u128::from(self.billed_seconds(runtime));
-        let micros = (u128::from(price.micros_per_hour) * seconds).div_ceil(3_600);
+        let seconds = self.billed_seconds(runtime);
+        let micros = match price.micros_per_hour.checked_mul(seconds) {
+            Some(product) => product.div_ceil(3_600),
+            None => {
+                let product = u128::from(price.micros_per_hour) * u128::from(seconds);
+                u64::try_from(product.div_ceil(3_600)).unwrap_or(u64::MAX)
+            }
+        };
         Amount {
             currency: price.currency,
-            micros: u64::try_from(micros).unwrap_or(u64::MAX),
+            micros,
         }
     }
 }
@@ -102,17 +110,37 @@ pub struct Amount {
 }
 
 impl Amount {
+    /// Adds to the sum of the same currency, saturating.
+    pub fn add_to(self, sums: &mut Vec<Self>) {
+        match sums.iter_mut().find(|sum| sum.currency == self.currency) {
+            Some(sum) => sum.micros = sum.micros.saturating_add(self.micros),
+            None => {
+                let at = sums.partition_point(|sum| sum.currency < self.currency);
+                sums.insert(at, self);
+            }
+        }
+    }
+
     /// Adds up by currency, so that dollars and euros are never added up.
     pub fn sum(amounts: impl IntoIterator<Item = Self>) -> Vec<Self> {
         let mut sums: Vec<Self> = Vec::new();
         for amount in amounts {
-            match sums.iter_mut().find(|sum| sum.currency == amount.currency) {
-                Some(sum) => sum.micros = sum.micros.saturating_add(amount.micros),
-                None => sums.push(amount),
-            }
+            amount.add_to(&mut sums);
         }
-        sums.sort_unstable();
         sums
+    }
+}
+
+impl FromStr for Amount {
+    type Err = Error;
+
+    /// Reads `2000`, `$2000`, `€0.25`. Without a sign: dollars.
+    fn from_str(text: &str) -> Result<Self> {
+        let (currency, micros) = read_sum(text.trim()).ok_or_else(|| {
+            Error::new(Kind::Invalid, format!("`{text}` is not a sum of money"))
+                .with_hint("write it as `$2000`, with at most six decimals")
+        })?;
+        Ok(Self { currency, micros })
     }
 }
 
@@ -174,6 +202,16 @@ mod tests {
             Amount::sum([dollars(1), euros, dollars(2)]),
             [dollars(3), euros]
         );
+    }
+
+    #[test]
+    fn amounts_parse() {
+        for (text, shown) in [("$2000", "$2000.00"), ("€0.5", "€0.50"), (" 3 ", "$3.00")] {
+            assert_eq!(text.parse::<Amount>().unwrap().to_string(), shown);
+        }
+        for bad in ["", "$", "$1/h", "-1", "1e3", "£1", "99999999999999999999"] {
+            assert!(bad.parse::<Amount>().is_err(), "{bad}");
+        }
     }
 
     #[test]

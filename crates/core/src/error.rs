@@ -210,6 +210,15 @@ impl Error {
     /// a hint that may be wrong, and decays.
     pub const ZONES: &'static str = "zones-with-capacity";
 
+    /// The context under which a capacity error says that a request for several machines was
+    /// refused as a whole, so that fewer may well be had: see [`Self::refused_whole`].
+    pub const WHOLE: &'static str = "refused-whole";
+
+    /// The context of a `rate-limited` error whose call was not sent, because an earlier answer's
+    /// headers had announced that it would be refused. Its value names the bucket. Nobody called
+    /// too fast then: the guard holds all processes back, and does not take its rate for too high.
+    pub const ANNOUNCED: &'static str = "announced-limit";
+
     /// Makes an error. The effect starts as [`Effect::None`], except for timeouts and unexpected
     /// answers, where nobody can know.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
@@ -306,6 +315,18 @@ impl Error {
             .context
             .iter()
             .map(|(name, value)| (name.as_ref(), value.as_str()))
+    }
+
+    /// Says that a cloud that gives all or nothing has refused the whole of a request. Without it a
+    /// capacity error means that not a single machine was to be had.
+    #[must_use]
+    pub fn refused_whole(self, machines: u32) -> Self {
+        self.with_context(Self::WHOLE, machines.to_string())
+    }
+
+    /// Whether fewer machines may be had where these were refused.
+    pub fn is_refused_whole(&self) -> bool {
+        self.kind() == Kind::Capacity && self.context().any(|(name, _)| name == Self::WHOLE)
     }
 
     /// Everything, in a form that can be stored and sent.

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{ClaimId, ErrorReport, HourlyPrice, Life, NodeId, Operation};
+use crate::{BudgetOutcome, ClaimId, ErrorReport, HourlyPrice, Life, NodeId, Operation};
 
 /// Something that happened, with its time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -166,6 +166,50 @@ pub enum EventKind {
         /// What was seen.
         reason: String,
     },
+    /// A budget changed a plan, warned of it, or is exceeded.
+    BudgetReached {
+        /// Whose machines; absent: those of all pools.
+        pool: Option<String>,
+        /// What the budget did.
+        outcome: BudgetOutcome,
+        /// Why, in words.
+        reason: String,
+    },
+    /// A provider says that machines cost something else than the offer they were asked for by.
+    PriceDiffers {
+        /// Which claim.
+        claim: ClaimId,
+        /// For which pool.
+        pool: String,
+        /// Where: the label of the offer.
+        offer: String,
+        /// The price of the offer, which is the one that is recorded.
+        promised: HourlyPrice,
+        /// The price that the provider tells.
+        reported: HourlyPrice,
+        /// The pool's `max_price`, if what the provider tells is above it.
+        above: Option<HourlyPrice>,
+    },
+    /// A pool got another size, by its policy or by hand.
+    SizeDecided {
+        /// Which pool.
+        pool: String,
+        /// From how many machines.
+        from: u32,
+        /// To how many.
+        to: u32,
+        /// Why.
+        reason: String,
+    },
+    /// A pool's policy cannot decide, or can again.
+    SizeKept {
+        /// Which pool.
+        pool: String,
+        /// How many machines it keeps meanwhile.
+        size: u32,
+        /// Why it cannot; absent: it can again.
+        trouble: Option<String>,
+    },
     /// A plan that removes too much was not executed.
     Braked {
         /// Why, in words.
@@ -202,6 +246,10 @@ impl EventKind {
             Self::Withheld { .. } => "withheld",
             Self::EndMoved { .. } => "end-moved",
             Self::UseChanged { .. } => "use-changed",
+            Self::BudgetReached { .. } => "budget-reached",
+            Self::PriceDiffers { .. } => "price-differs",
+            Self::SizeDecided { .. } => "size-decided",
+            Self::SizeKept { .. } => "size-kept",
             Self::Braked { .. } => "braked",
         }
     }

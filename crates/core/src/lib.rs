@@ -15,51 +15,77 @@
 pub mod ability;
 mod account;
 mod billing;
+mod budget;
 mod claim;
 mod clock;
 mod cloud_init;
+mod count;
 mod duration;
 mod error;
 mod event;
 mod filter;
+mod gpu;
 mod hash;
 mod id;
 mod label;
 mod listing;
+mod markets;
 mod money;
 mod node;
 mod offer;
 mod plan;
 mod pool;
+mod price_rule;
 mod provider;
+mod quantity;
 mod record;
 mod remote;
+mod scaling;
 mod secret;
+mod size;
 mod spec;
+mod stay;
+mod strategy;
 
 pub use ability::{Balancers, Catalog, Dns, Groups, Interruptions, Quotas, Requests};
 pub use account::{AccountConfig, AccountContext};
 pub use billing::{Amount, Billing};
+pub use budget::{
+    Budget, BudgetAction, BudgetLimit, BudgetLine, BudgetOutcome, BudgetVerdict, DroppedOffer,
+    Period, PlanMoney, whose,
+};
 pub use claim::{Claim, ClaimId, ClaimState};
 pub use clock::Clock;
 pub use cloud_init::{CLOUD_INIT_RESERVE, cloud_init};
+pub use count::Count;
 pub use duration::{Span, parse_duration};
 pub use error::{Effect, Error, ErrorReport, Kind, Remedy, Result, Scope};
 pub use event::{Event, EventKind};
-pub use filter::{Filter, Term};
+pub use filter::{Filter, Term, glob};
+pub use gpu::{GpuForm, GpuModel, GpuWish};
 pub use hash::{Fingerprint, fingerprint};
 pub use id::{NodeId, check_name};
 pub use label::{Labels, keys};
 pub use listing::{Coverage, Gap, ListRequest, Listing};
+pub use markets::{Markets, SpotSoldOut};
 pub use money::{Currency, HourlyPrice};
 pub use node::{Access, Addresses, Boot, Node, NodeState};
 pub use offer::{Availability, InstanceType, Offer, Requirements};
-pub use plan::{Action, Brake, Plan, Purpose, Step, Withheld};
-pub use pool::{Candidate, Idle, IdleSignal, Limits, Pool, Strategy};
+pub use plan::{Action, Brake, Plan, Purpose, Step, Turn, Withheld};
+pub use pool::{Candidate, Idle, IdleSignal, Limits, Pool};
+pub use price_rule::{PriceRule, Prices};
 pub use provider::{
     ApiLimit, Checked, Deletion, Idempotency, LimitUnit, Operation, Provider, ProviderInfo,
 };
+pub use quantity::Quantity;
 pub use record::{Life, NodeRecord, Tenure};
 pub use remote::{Command, Exit, NoOutput, Output, OutputSink, Remote, Stream};
+pub use scaling::{
+    Combine, Composite, CoolDown, Day, DayTime, MaxStep, NodeSignal, Predictive, PrometheusQuery,
+    Queue, Reactive, Scaling, ScalingPolicy, Schedule, ScheduleEntry, SignalConfig, Zone,
+};
 pub use secret::{Secret, SecretRef, SecretSource};
+pub use size::{Sample, SignalSource, SizeRecord, SizedBy};
 pub use spec::{CreateRequest, Created, HostKey, HostKeys, Market, NodeSpec, Token};
+pub use stay::{Stay, StayLabels};
+pub use strategy::{Domain, Spread, Strategies, Strategy, StrategyName};

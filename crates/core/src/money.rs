@@ -79,6 +79,13 @@ impl HourlyPrice {
         }
     }
 
+    /// The number alone, as clouds write it: `0.12`.
+    pub fn decimal(self) -> String {
+        let shown = self.to_string();
+        let number = shown.strip_prefix(self.currency.symbol()).unwrap_or(&shown);
+        number.strip_suffix("/h").unwrap_or(number).to_owned()
+    }
+
     /// The price of several such machines.
     #[must_use]
     pub fn times(self, machines: u32) -> Self {
@@ -127,29 +134,32 @@ impl FromStr for HourlyPrice {
         };
         let trimmed = text.trim();
         let amount = trimmed.strip_suffix("/h").unwrap_or(trimmed);
-        let (currency, amount) = if let Some(rest) = amount.strip_prefix('$') {
-            (Currency::Usd, rest)
-        } else if let Some(rest) = amount.strip_prefix('€') {
-            (Currency::Eur, rest)
-        } else {
-            (Currency::Usd, amount)
-        };
-        let (whole, fraction) = amount.split_once('.').unwrap_or((amount, ""));
-        let digits = |part: &str| part.chars().all(|c| c.is_ascii_digit());
-        if whole.is_empty() || fraction.len() > 6 || !digits(whole) || !digits(fraction) {
-            return Err(bad());
-        }
-        let micros: u64 = format!("{fraction:0<6}").parse().map_err(|_| bad())?;
-        let whole: u64 = whole.parse().map_err(|_| bad())?;
-        let micros_per_hour = whole
-            .checked_mul(1_000_000)
-            .and_then(|w| w.checked_add(micros))
-            .ok_or_else(bad)?;
+        let (currency, micros_per_hour) = read_sum(amount).ok_or_else(bad)?;
         Ok(Self {
             currency,
             micros_per_hour,
         })
     }
+}
+
+/// Reads `0.25`, `$0.25`, `€3` into millionths; without a sign: dollars.
+pub(crate) fn read_sum(text: &str) -> Option<(Currency, u64)> {
+    let (currency, amount) = if let Some(rest) = text.strip_prefix('$') {
+        (Currency::Usd, rest)
+    } else if let Some(rest) = text.strip_prefix('€') {
+        (Currency::Eur, rest)
+    } else {
+        (Currency::Usd, text)
+    };
+    let (whole, fraction) = amount.split_once('.').unwrap_or((amount, ""));
+    let digits = |part: &str| part.chars().all(|c| c.is_ascii_digit());
+    if whole.is_empty() || fraction.len() > 6 || !digits(whole) || !digits(fraction) {
+        return None;
+    }
+    let micros: u64 = format!("{fraction:0<6}").parse().ok()?;
+    let whole: u64 = whole.parse().ok()?;
+    let sum = whole.checked_mul(1_000_000)?.checked_add(micros)?;
+    Some((currency, sum))
 }
 
 #[derive(Serialize, Deserialize)]
@@ -193,6 +203,8 @@ mod tests {
             let price: HourlyPrice = text.parse().unwrap();
             assert_eq!(price.micros_per_hour, micros);
             assert_eq!(price.to_string(), shown);
+            let decimal = shown.trim_start_matches('$').trim_end_matches("/h");
+            assert_eq!(price.decimal(), decimal);
         }
         for bad in [
             "",

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{HourlyPrice, Market};
+use crate::{GpuWish, HourlyPrice, Market};
 
 /// A kind of machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,7 +38,8 @@ pub struct Requirements {
     /// Fewest GPUs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gpus: Option<u32>,
-    /// GPU model: matches without regard to case, as a part of the provider's name.
+    /// GPU model, however it is written: `H100`, `A100-80GB`, `NVIDIA L40S`. Without an amount of
+    /// memory each is fine; with a number, as in `H100:8`, it is the number of GPUs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gpu_model: Option<String>,
     /// Least memory of one GPU, in MiB.
@@ -47,9 +48,43 @@ pub struct Requirements {
     /// CPU architecture.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub architecture: Option<String>,
+    /// Most virtual CPUs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_vcpus: Option<u32>,
+    /// Most memory, in MiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_memory_mib: Option<u64>,
+    /// Most GPUs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_gpus: Option<u32>,
+    /// Regions, in which `*` stands for any text: `eu-*`. Empty: any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub regions: Vec<String>,
 }
 
 impl Requirements {
+    /// Whether a machine in this region will do.
+    pub fn takes_region(&self, region: &str) -> bool {
+        let mut patterns = self.regions.iter();
+        self.regions.is_empty() || patterns.any(|pattern| crate::filter::glob(pattern, region))
+    }
+
+    /// The first bound whose least is more than its most, as the names of both keys.
+    pub fn contradiction(&self) -> Option<(&'static str, &'static str)> {
+        let vcpus = self.vcpus.zip(self.max_vcpus);
+        let memory = self.memory_mib.zip(self.max_memory_mib);
+        let gpus = self.gpus.zip(self.max_gpus);
+        if vcpus.is_some_and(|(least, most)| least > most) {
+            Some(("vcpus", "max_vcpus"))
+        } else if memory.is_some_and(|(least, most)| least > most) {
+            Some(("memory_mib", "max_memory_mib"))
+        } else if gpus.is_some_and(|(least, most)| least > most) {
+            Some(("gpus", "max_gpus"))
+        } else {
+            None
+        }
+    }
+
     /// The first thing this type lacks, in words; `None` if it has everything.
     pub fn unmet_by(&self, instance_type: &InstanceType) -> Option<String> {
         let t = instance_type;
@@ -63,9 +98,13 @@ impl Requirements {
             return Some(format!("{} GPUs, {want} wanted", t.gpus));
         }
         if let Some(want) = &self.gpu_model {
-            let has = t.gpu_model.as_deref().unwrap_or("no GPU");
-            if !has.to_lowercase().contains(&want.to_lowercase()) {
-                return Some(format!("GPU is {has}, {want} wanted"));
+            let lack = match want.parse::<GpuWish>() {
+                Ok(wish) => wish.unmet_by(t),
+                // A wish that is not understood must not be no wish.
+                Err(error) => Some(error.to_string()),
+            };
+            if lack.is_some() {
+                return lack;
             }
         }
         if let Some(want) = self.gpu_memory_mib {
@@ -81,6 +120,18 @@ impl Requirements {
         {
             return Some(format!("architecture {}, {want} wanted", t.architecture));
         }
+        if let Some(most) = self.max_vcpus.filter(|most| t.vcpus > *most) {
+            return Some(format!("{} vCPUs, at most {most} wanted", t.vcpus));
+        }
+        if let Some(most) = self.max_memory_mib.filter(|most| t.memory_mib > *most) {
+            return Some(format!(
+                "{} MiB of memory, at most {most} wanted",
+                t.memory_mib
+            ));
+        }
+        if let Some(most) = self.max_gpus.filter(|most| t.gpus > *most) {
+            return Some(format!("{} GPUs, at most {most} wanted", t.gpus));
+        }
         None
     }
 }
@@ -94,6 +145,8 @@ pub enum Availability {
     Unknown,
     /// The provider says so.
     Available,
+    /// The account may not have it, or not one more.
+    NoQuota,
     /// The provider says no, or refused lately.
     SoldOut {
         /// Until when we believe it; absent: until the provider says otherwise.
@@ -170,5 +223,24 @@ mod tests {
             ..h100
         };
         assert_eq!(want.unmet_by(&cpu).as_deref(), Some("0 GPUs, 8 wanted"));
+        let small = Requirements {
+            max_vcpus: Some(64),
+            ..Requirements::default()
+        };
+        let told = small.unmet_by(&cpu);
+        assert_eq!(told.as_deref(), Some("96 vCPUs, at most 64 wanted"));
+    }
+
+    #[test]
+    fn regions_are_patterns_and_none_means_any() {
+        let none = Requirements::default();
+        assert!(none.takes_region("anywhere"));
+        let europe = Requirements {
+            regions: vec!["eu-*".into(), "uk".into()],
+            ..Requirements::default()
+        };
+        for (region, taken) in [("eu-west-1", true), ("uk", true), ("us-east-1", false)] {
+            assert_eq!(europe.takes_region(region), taken, "{region}");
+        }
     }
 }

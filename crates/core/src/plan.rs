@@ -1,11 +1,12 @@
 //! What will be done and why: immutable, complete, storable.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{ClaimId, Fingerprint, HourlyPrice, Node, NodeId, NodeSpec, Offer};
+use crate::{ClaimId, Fingerprint, HourlyPrice, Node, NodeId, NodeSpec, Offer, PlanMoney};
 
 /// A list of steps with their reasons and costs, made from one observation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +33,9 @@ pub struct Plan {
     pub cost_now: Vec<HourlyPrice>,
     /// What it costs at most after the plan, over all fallback offers, by currency.
     pub cost_after: Vec<HourlyPrice>,
+    /// What else is to be said about money: first choices, unknown prices, budgets.
+    #[serde(default)]
+    pub money: PlanMoney,
 }
 
 impl Plan {
@@ -65,6 +69,29 @@ pub enum Purpose {
         /// Nodes that were watched and not used for as long as their pools allow.
         idle: Vec<NodeId>,
     },
+    /// Some pools at the size that was decided on; the others are left alone.
+    Scale {
+        /// Which pools.
+        pools: BTreeSet<String>,
+        /// Whether to wait until new nodes are up.
+        wait: bool,
+    },
+}
+
+impl Purpose {
+    /// Whether machines are made for this pool.
+    pub fn fills(&self, pool: &str) -> bool {
+        match self {
+            Self::Converge => true,
+            Self::Scale { pools, .. } => pools.contains(pool),
+            Self::Remove { .. } | Self::Expire { .. } => false,
+        }
+    }
+
+    /// Whether it is reached only when new nodes are up.
+    pub const fn waits(&self) -> bool {
+        matches!(self, Self::Converge | Self::Scale { wait: true, .. })
+    }
 }
 
 /// One thing to do, and why.
@@ -108,6 +135,9 @@ pub enum Action {
         offers: Vec<Offer>,
         /// What each is; region, zone, type and market come from the offer.
         spec: Box<NodeSpec>,
+        /// Whose turn this is, where candidates take turns. Absent: nobody's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        turn: Option<Turn>,
     },
     /// Put a Ready node behind its balancer.
     Register {
@@ -128,6 +158,33 @@ pub enum Action {
         /// Which node.
         node: NodeId,
     },
+}
+
+/// A turn of the strategy `round-robin`: written down when the machines are asked for, so that the
+/// next process goes on with the next candidate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Turn {
+    /// Whose turn it is: the label of a candidate, or the name of a provider.
+    pub seat: String,
+    /// Who takes part, with their weights.
+    pub among: BTreeMap<String, u32>,
+}
+
+impl Turn {
+    /// How the credit of each that takes part changes when this turn is taken by `machines`.
+    ///
+    /// This is smooth weighted round-robin: whoever takes part gains its weight with every machine,
+    /// and whose turn it is pays the sum of all weights. The next turn is that of the greatest
+    /// credit, so that a weight of 2 beside a 1 gives `a b a`, not `a a b`.
+    pub fn credits(&self, machines: u32) -> impl Iterator<Item = (&str, i64)> {
+        let all: i64 = self.among.values().map(|weight| i64::from(*weight)).sum();
+        let machines = i64::from(machines);
+        self.among.iter().map(move |(seat, weight)| {
+            let pays = if *seat == self.seat { all } else { 0 };
+            let change = i64::from(*weight).saturating_sub(pays);
+            (seat.as_str(), change.saturating_mul(machines))
+        })
+    }
 }
 
 impl Action {

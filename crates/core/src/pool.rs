@@ -6,7 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{Fingerprint, Market, Requirements, Span, fingerprint};
+use crate::{
+    Budget, Fingerprint, Market, Markets, Requirements, Scaling, Span, Strategies, fingerprint,
+};
 
 /// A set of like machines that is kept at a size.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -26,12 +28,20 @@ pub struct Pool {
     /// What a machine must have, for candidates that name no type.
     #[serde(default)]
     pub requirements: Requirements,
-    /// How to choose among the offers.
+    /// How to choose among the offers: one strategy, or several of which each orders what those
+    /// before it hold for equal. `"spread"` and `{ spread = "zones", max_skew = 1 }` are the same.
     #[serde(default)]
-    pub strategy: Strategy,
+    pub strategy: Strategies,
+    /// How the machines are divided between on demand and spot. Absent: each is bought on the
+    /// market of its candidate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub markets: Option<Markets>,
     /// Most that one machine may cost per hour, e.g. `$2.50/h`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_price: Option<String>,
+    /// Most that the pool's machines may cost together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Budget>,
     /// Image, in the provider's words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
@@ -53,6 +63,10 @@ pub struct Pool {
     /// When a node counts as not used, for `limits.idle_after`.
     #[serde(default, skip_serializing_if = "Idle::is_default")]
     pub idle: Idle,
+    /// What decides on the size, within `min` and `max`. Absent: it is `desired`, or what `scale`
+    /// says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scaling: Option<Scaling>,
     /// Options of the provider, by its schema.
     #[serde(default)]
     pub options: Map<String, Value>,
@@ -83,23 +97,57 @@ pub struct Candidate {
     /// Zone; absent: any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zone: Option<String>,
+    /// Zones, where several will do; instead of `zone`. Empty: any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub zones: Vec<String>,
     /// Instance type; absent: any that meets the requirements.
     #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
     pub instance_type: Option<String>,
     /// On-demand or spot.
     #[serde(default)]
     pub market: Market,
+    /// Rank for the strategy `priority`: lower comes first, equal ones are left to the next
+    /// strategy. Candidates without one come after those that have one, in their order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<u32>,
+    /// Share of the machines for the strategy `round-robin`, relative to the weights of the other
+    /// candidates. 0: only when the others have none. Default: 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<u32>,
 }
 
-/// How to choose among offers.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Strategy {
-    /// The user's order of candidates, then price.
-    #[default]
-    Priority,
-    /// Cheapest first; offers without a price last.
-    Cost,
+impl Candidate {
+    /// The zones that it names, by either key. Empty: any.
+    pub fn named_zones(&self) -> impl Iterator<Item = &String> {
+        self.zone.iter().chain(&self.zones)
+    }
+
+    /// Whether a machine in this zone is meant. A place without zones is in none that is named.
+    pub fn takes_zone(&self, zone: Option<&str>) -> bool {
+        let mut named = self.named_zones().peekable();
+        named.peek().is_none() || named.any(|name| zone == Some(name))
+    }
+
+    /// `provider/region/zone type market`, without what it leaves open.
+    pub fn label(&self) -> String {
+        let mut label = self.provider.clone();
+        if let Some(region) = &self.region {
+            label.push('/');
+            label.push_str(region);
+        }
+        let zones: Vec<&str> = self.named_zones().map(String::as_str).collect();
+        if !zones.is_empty() {
+            label.push('/');
+            label.push_str(&zones.join("|"));
+        }
+        if let Some(instance_type) = &self.instance_type {
+            label.push(' ');
+            label.push_str(instance_type);
+        }
+        label.push(' ');
+        label.push_str(self.market.as_str());
+        label
+    }
 }
 
 /// How long a node may stay in a state, and so when its stated consequence comes.

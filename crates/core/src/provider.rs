@@ -38,7 +38,9 @@ pub trait Provider: Debug + Send + Sync {
     /// Makes machines, exactly once per token.
     ///
     /// Fewer machines than asked for, if at least one could be had, are `Ok` with a `shortfall`.
-    /// None at all is an error. A token that was used with other parameters is `Conflict`.
+    /// None at all is an error: not a single machine was to be had. Where the cloud gives all or
+    /// nothing the error says so, by [`Error::refused_whole`](crate::Error::refused_whole), and
+    /// fewer are asked for. A token that was used with other parameters is `Conflict`.
     ///
     /// # Errors
     /// With `Effect::None` only if no machine can exist because of this call.

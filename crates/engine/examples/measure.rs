@@ -4,7 +4,11 @@
 //!  measure fill <folder>    makes 10,000 simulated nodes in 50 pools: a journal and a cloud
 //!  measure look <folder>    observes and plans them in a fresh process; peak memory
 //!  measure plan <folder>    times the planner alone on what was observed
+//!  measure decide <pools>   times the planner on so many pools, three clouds and every strategy
+//!  measure sizes            times the decisions on the sizes of 1,000 pools by their policies
 //!  measure up <folder> <n>  1,000 nodes, 80 ms per call, EC2's buckets, n machines per create call
+//!  measure catalog <folder>   stores catalogs with 120,000 offers there
+//!  measure offers <folder>    times reading and asking them, against a plain scan
 //! ```
 //! Each prints one JSON object. The simulated cloud is part of the process, and its memory and
 //! time are counted too.
@@ -15,6 +19,11 @@
     reason = "its output is its purpose"
 )]
 
+#[path = "measure/offers.rs"]
+mod offers;
+#[path = "measure/sizes.rs"]
+mod sizes;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -22,18 +31,21 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fleetwright_core::{
-    Clock, Error, Kind, LimitUnit, Operation, Pool, Provider, Purpose, Result, Span,
+    Action, Billing, Clock, Coverage, Error, HourlyPrice, Idempotency, Kind, LimitUnit, Operation,
+    Pool, Provider, ProviderInfo, Purpose, Result, Span,
 };
 use fleetwright_engine::{
-    Approval, ConvergeOptions, Engine, Fleet, Guarded, PlanOptions, Policy, Recorder, Standing,
-    SystemClock, plan,
+    Approval, CatalogView, ConvergeOptions, Engine, Fleet, Guarded, Observation, PlanOptions,
+    Policy, Recorder, Seen, Standing, SystemClock, plan,
 };
-use fleetwright_sim::{SimConfig, SimProvider, World};
+use fleetwright_sim::{SimConfig, SimProvider, SimRegion, SimType, World};
 use fleetwright_store::Store;
 use serde_json::{Value, json};
 
 const POOLS: u32 = 50;
 const NODES_PER_POOL: u32 = 200;
+/// Pools whose sizes are decided on.
+const DECISIONS: u32 = 1_000;
 /// Nodes of the timed `up`.
 const FLEET: u32 = 1000;
 const LATENCY: Duration = Duration::from_millis(80);
@@ -64,15 +76,25 @@ async fn run(words: &[&str]) -> Result<Value> {
         ["fill", folder] => fill(Path::new(folder)).await,
         ["look", folder] => look(Path::new(folder)).await,
         ["plan", folder] => time_plan(Path::new(folder)).await,
+        ["decide", pools] => {
+            let pools = pools
+                .parse()
+                .map_err(|e| Error::new(Kind::Invalid, "no number").with_source(e))?;
+            time_decisions(pools)
+        }
+        ["sizes"] => sizes::time(),
         ["up", folder, batch] => {
             let batch = batch
                 .parse()
                 .map_err(|e| Error::new(Kind::Invalid, "no number").with_source(e))?;
             up(Path::new(folder), batch).await
         }
+        ["catalog", folder] => offers::fill(Path::new(folder)),
+        ["offers", folder] => offers::ask(Path::new(folder)),
         _ => Err(Error::new(
             Kind::Invalid,
-            "one of: `fill <folder>`, `look <folder>`, `plan <folder>`, `up <folder> <batch>`",
+            "one of: `fill <folder>`, `look <folder>`, `plan <folder>`, `decide <pools>`, `sizes`, \
+             `up <folder> <batch>`, `catalog <folder>`, `offers <folder>`",
         )),
     }
 }
@@ -133,6 +155,116 @@ async fn time_plan(folder: &Path) -> Result<Value> {
         "steps": steps,
         "milliseconds": milliseconds,
     }))
+}
+
+/// Pools of every strategy, in turn, each short of eight machines; three clouds with four regions
+/// of three zones each and 40 types on both markets: 2,880 offerings.
+fn time_decisions(pools: u32) -> Result<Value> {
+    let strategies = [
+        json!("priority"),
+        json!("cost"),
+        json!(["availability", "cost"]),
+        json!("round-robin"),
+        json!([{ "spread": "zones", "max_skew": 1 }, "cost"]),
+    ];
+    let mut fleet = Fleet {
+        name: "measured".to_owned(),
+        ..Fleet::default()
+    };
+    for (at, strategy) in (0..pools).zip(strategies.iter().cycle()) {
+        let wanted = json!({
+            "desired": 8,
+            "strategy": strategy,
+            "requirements": { "vcpus": 8, "regions": ["eu-*", "us-1"] },
+            "max_price": "$2.00/h",
+        });
+        let pool: Pool = serde_json::from_value(wanted)
+            .map_err(|e| Error::new(Kind::Unexpected, "that is no pool").with_source(e))?;
+        fleet.pools.insert(format!("pool-{at:04}"), pool);
+    }
+    let observation = Observation {
+        providers: ["one", "two", "three"].map(cloud).into_iter().collect(),
+        ..Observation::default()
+    };
+    let mut milliseconds = Vec::new();
+    let (mut steps, mut machines) = (0, 0);
+    for _ in 0..10 {
+        let started = Instant::now();
+        let made = plan(
+            &fleet,
+            &observation,
+            Purpose::Converge,
+            &PlanOptions::default(),
+        );
+        milliseconds.push(started.elapsed().as_secs_f64() * 1e3);
+        steps = made.steps.len();
+        let counts = made.steps.iter().map(|step| match &step.action {
+            Action::Create { count, .. } => *count,
+            _ => 0,
+        });
+        machines = counts.sum();
+    }
+    if machines != pools * 8 {
+        return Err(Error::new(Kind::Unexpected, "not every pool has its plan"));
+    }
+    Ok(json!({
+        "pools": pools,
+        "steps": steps,
+        "milliseconds": milliseconds,
+    }))
+}
+
+/// A cloud that was looked at, with its catalog.
+fn cloud(name: &str) -> (String, Seen) {
+    let config = SimConfig {
+        regions: ["eu-1", "eu-2", "us-1", "us-2"]
+            .map(|region| {
+                let zones = ["a", "b", "c"].map(|zone| format!("{region}{zone}"));
+                let zones: Vec<&str> = zones.iter().map(String::as_str).collect();
+                SimRegion::new(region, &zones)
+            })
+            .into(),
+        types: (1..=40_u32)
+            .map(|size| SimType {
+                name: format!("type-{size:02}"),
+                vcpus: size,
+                memory_mib: u64::from(size) * 4096,
+                architecture: "x86_64".to_owned(),
+                gpus: 0,
+                gpu_model: None,
+                gpu_memory_mib: None,
+                regions: Vec::new(),
+                price: HourlyPrice::usd_micros(u64::from(size) * 60_000),
+                spot_price: None,
+            })
+            .collect(),
+        ..SimConfig::default()
+    };
+    let types = config.types.iter().map(SimType::instance_type).collect();
+    let info = ProviderInfo {
+        name: name.to_owned(),
+        kind: "sim".to_owned(),
+        account: name.to_owned(),
+        regions: config
+            .regions
+            .iter()
+            .map(|region| region.name.clone())
+            .collect(),
+        idempotency: Idempotency::NativeToken,
+        listing_lag: Duration::ZERO,
+        batch: 100,
+        user_data_limit: 16_384,
+        reports_boot: true,
+        has_ssh: false,
+        billing: Billing::per_second(0),
+        plants_host_keys: false,
+        limits: Vec::new(),
+    };
+    let seen = Seen {
+        catalog: Some(CatalogView::new(types, config.offerings())),
+        ..Seen::new(info, Vec::new(), Coverage::Complete)
+    };
+    (name.to_owned(), seen)
 }
 
 /// A cloud that answers at once and boots at once.

@@ -7,11 +7,13 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use fleetwright_core::{
-    Action, Brake, Error, EventKind, Kind, Life, NodeId, NodeRecord, Plan, Purpose, Remedy, Result,
+    Action, Brake, BudgetOutcome, Error, EventKind, Kind, Life, NodeId, NodeRecord, Plan, Purpose,
+    Remedy, Result,
 };
 use fleetwright_store::Lease;
 use serde::Serialize;
 
+use crate::budget::{exceeded, outgrown};
 use crate::engine::Look;
 use crate::execute::Failure;
 use crate::life::elapsed;
@@ -222,6 +224,7 @@ impl Engine {
         let mut calm_since = started;
         let mut first = true;
         let mut seen_gaps: Vec<String> = Vec::new();
+        let mut told: BTreeSet<String> = BTreeSet::new();
         loop {
             self.store.renew(lease, self.clock.now(), LEASE_TTL).await?;
             let look = self.look().await?;
@@ -244,6 +247,8 @@ impl Engine {
             if let Some(stored) = stored {
                 if first {
                     check_fresh(stored, &next)?;
+                    let billing = |provider: &str| observation.billing(provider);
+                    check_budgets(outgrown(&self.fleet, &observation, &billing, stored))?;
                     next = stored.clone();
                 } else {
                     next.steps
@@ -254,6 +259,7 @@ impl Engine {
             if first {
                 self.note_plan(&next);
             }
+            self.note_budgets(&next, &mut told);
             first = false;
             let end = |standing, executed, plan, observation| {
                 Ok(Outcome {
@@ -322,13 +328,30 @@ impl Engine {
         }
     }
 
+    /// Tells what budgets do, each kind of it once in a run.
+    fn note_budgets(&self, plan: &Plan, told: &mut BTreeSet<String>) {
+        let over = plan.money.budgets.iter().filter(|line| line.is_exceeded());
+        let over = over.map(|line| (line.pool.clone(), BudgetOutcome::Exceeded, exceeded(line)));
+        let verdicts = plan.money.verdicts.iter();
+        let verdicts = verdicts.map(|v| (Some(v.pool.clone()), v.outcome, v.reason.clone()));
+        for (pool, outcome, reason) in over.chain(verdicts) {
+            if told.insert(format!("{outcome} {pool:?}")) {
+                self.recorder.note(EventKind::BudgetReached {
+                    pool,
+                    outcome,
+                    reason,
+                });
+            }
+        }
+    }
+
     /// Nodes that are on their way somewhere, as far as they can be seen.
     fn waits_for<'a>(
         &self,
         observation: &'a Observation,
         options: &ConvergeOptions,
     ) -> Vec<&'a NodeId> {
-        let removing = options.purpose != Purpose::Converge;
+        let removing = !options.purpose.waits();
         observation
             .records
             .iter()
@@ -336,6 +359,10 @@ impl Engine {
                 observation
                     .blind_spot(record.id.provider(), record.id.region())
                     .is_none()
+            })
+            .filter(|record| match &options.purpose {
+                Purpose::Scale { pools, .. } => pools.contains(&record.pool),
+                _ => true,
             })
             .filter(|record| match record.life {
                 Life::Requested | Life::Booting | Life::Bootstrapping => !removing,
@@ -379,7 +406,15 @@ impl Engine {
                 .records
                 .iter()
                 .any(|record| nodes.contains(&record.id)),
-            Purpose::Expire { .. } => plan.withheld.is_empty(),
+            Purpose::Expire { .. } | Purpose::Scale { wait: false, .. } => plan.withheld.is_empty(),
+            Purpose::Scale { pools, wait: true } => {
+                plan.withheld.is_empty()
+                    && self
+                        .pool_status(observation)
+                        .iter()
+                        .filter(|status| pools.contains(&status.name))
+                        .all(PoolStatus::is_settled)
+            }
         };
         if reached {
             Standing::Reached
@@ -499,6 +534,18 @@ fn check_fresh(stored: &Plan, fresh: &Plan) -> Result<()> {
         .with_hint("make a new plan and look at it again"));
     }
     Ok(())
+}
+
+/// Prices and what was spent are no part of a plan's basis: they are looked at again.
+fn check_budgets(outgrown: Option<String>) -> Result<()> {
+    match outgrown {
+        None => Ok(()),
+        Some(why) => Err(Error::new(
+            Kind::Conflict,
+            format!("the plan is stale: it does not fit into the budgets any more: {why}"),
+        )
+        .with_hint("make a new plan and look at it again")),
+    }
 }
 
 /// Steps that finish what a stored plan began, and nothing else.

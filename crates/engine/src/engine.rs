@@ -1,21 +1,25 @@
 //! The engine: everything that is needed to look at a fleet and to change it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use fleetwright_core::ability::{Member, MemberHealth};
 use fleetwright_core::{
     Access, Clock, Coverage, Error, EventKind, Kind, Life, ListRequest, Node, NodeId, NodeRecord,
-    NodeState, Provider, Remote, Result,
+    NodeState, Prices, Provider, Remote, Result, SignalSource, Stay, Strategy,
 };
 use fleetwright_store::{Lease, Store};
 use futures::StreamExt;
 use futures::stream;
+use jiff::Timestamp;
 
+use crate::budget::Ledger;
+use crate::charge::Month;
 use crate::life::elapsed;
+use crate::offers::{Rates, Shelf, taken};
 use crate::tenure::{is_over, late_end};
-use crate::{CatalogView, Evidence, Fleet, Observation, Recorder, Seen, advance};
+use crate::{CatalogView, Evidence, Fleet, MonthSpent, Observation, Recorder, Seen, advance};
 
 /// Login attempts at the same time.
 const LOGINS: usize = 32;
@@ -23,6 +27,8 @@ const LOGINS: usize = 32;
 const LOGIN_LIMIT: Duration = Duration::from_secs(10);
 /// Single nodes asked for at the same time.
 const QUESTIONS: usize = 16;
+/// How long an offer counts as sold out lately after its mark has run out.
+const LATELY: Duration = Duration::from_hours(1);
 
 /// A fleet with its providers and its journal.
 #[derive(Debug, Clone)]
@@ -33,6 +39,10 @@ pub struct Engine {
     pub(crate) remote: Option<Arc<dyn Remote>>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) recorder: Arc<Recorder>,
+    pub(crate) prices: Arc<Prices>,
+    pub(crate) shelf: Option<Shelf>,
+    /// Where signals are read, by pool and name.
+    pub(crate) sources: Arc<BTreeMap<(String, String), Arc<dyn SignalSource>>>,
 }
 
 /// What was seen, and how the records change because of it.
@@ -60,7 +70,35 @@ impl Engine {
             remote,
             clock,
             recorder,
+            prices: Arc::default(),
+            shelf: None,
+            sources: Arc::default(),
         }
+    }
+
+    /// Says where signals are read that nobody pushes, by the names of pool and signal.
+    #[must_use]
+    pub fn with_sources(
+        mut self,
+        sources: BTreeMap<(String, String), Arc<dyn SignalSource>>,
+    ) -> Self {
+        self.sources = Arc::new(sources);
+        self
+    }
+
+    /// Corrects prices as the user knows them.
+    #[must_use]
+    pub fn with_prices(mut self, prices: Prices) -> Self {
+        self.prices = Arc::new(prices);
+        self
+    }
+
+    /// Keeps catalogs there, and finds them there again. Without a shelf nothing is stored, and
+    /// [`offers`](Self::offers) asks the providers each time.
+    #[must_use]
+    pub fn with_shelf(mut self, shelf: Shelf) -> Self {
+        self.shelf = Some(shelf);
+        self
     }
 
     /// The wish.
@@ -101,6 +139,21 @@ impl Engine {
         let records = self.store.nodes().await?;
         let claims = self.store.open_claims().await?;
         let marks = self.store.marks(at).await?;
+        let uses = |wanted| {
+            let mut pools = self.fleet.pools.values();
+            pools.any(|pool| pool.strategy.contains(|one| one == wanted))
+        };
+        let spent_marks = if uses(Strategy::Availability) {
+            self.store.spent_marks(at - LATELY, at).await?
+        } else {
+            Vec::new()
+        };
+        let turns = if uses(Strategy::RoundRobin) {
+            self.store.turns().await?
+        } else {
+            BTreeMap::new()
+        };
+        let sizes = self.store.sizes().await?;
         let mut observation = Observation {
             at,
             journal: self.store.journal().to_owned(),
@@ -108,6 +161,9 @@ impl Engine {
             records,
             claims,
             marks,
+            spent_marks,
+            turns,
+            prices: Arc::clone(&self.prices),
             ..Observation::default()
         };
         observation.written_off = self.written_off(&observation).await?;
@@ -115,6 +171,15 @@ impl Engine {
         let gone = self.ask_for_missing(&mut observation).await;
         let reached = self.log_in(&observation).await;
         let changes = self.advance_all(&mut observation, &gone, &reached);
+        if Ledger::needs_month(&self.fleet) {
+            let gone: Vec<Stay> = changes
+                .iter()
+                .filter(|(record, _)| record.life == Life::Gone)
+                .map(|(record, _)| Stay::from(record))
+                .collect();
+            observation.spent = self.spent_this_month(at, &gone).await?;
+        }
+        self.fill_sizes(&mut observation, &sizes);
         if self.is_short(&observation) {
             self.read_catalogs(&mut observation).await;
         }
@@ -122,6 +187,24 @@ impl Engine {
             observation,
             changes,
         })
+    }
+
+    /// What nodes that are gone have cost this month: those of the journal, and those that were just
+    /// found to be gone.
+    pub(crate) async fn spent_this_month(
+        &self,
+        now: Timestamp,
+        found: &[Stay],
+    ) -> Result<MonthSpent> {
+        let mut gone = self.store.gone_stays(Month::of(now).start).await?;
+        let known: HashSet<NodeId> = gone.iter().map(|stay| stay.id.clone()).collect();
+        let new = found.iter().filter(|stay| !known.contains(&stay.id));
+        gone.extend(new.cloned());
+        Ok(MonthSpent::of(
+            &gone,
+            &|provider| self.billing(provider),
+            now,
+        ))
     }
 
     /// Writes the changes of a look into the journal and tells about them.
@@ -361,7 +444,7 @@ impl Engine {
         changes
     }
 
-    fn is_short(&self, observation: &Observation) -> bool {
+    pub(crate) fn is_short(&self, observation: &Observation) -> bool {
         let mut counts: HashMap<&str, usize> = HashMap::new();
         for record in observation
             .records
@@ -376,7 +459,8 @@ impl Engine {
         })
     }
 
-    async fn read_catalogs(&self, observation: &mut Observation) {
+    pub(crate) async fn read_catalogs(&self, observation: &mut Observation) {
+        observation.taken = taken(&self.prices, &observation.records, &observation.claims);
         let catalogs = self.providers.iter().filter_map(|(name, provider)| {
             let catalog = provider.catalog()?;
             Some(async move {
@@ -389,7 +473,20 @@ impl Engine {
                 continue;
             };
             match answer {
-                Ok((types, offerings)) => seen.catalog = Some(CatalogView::new(types, offerings)),
+                Ok((types, offerings)) => {
+                    if let Some(provider) = self.providers.get(&name) {
+                        self.keep_catalog(&**provider, &types, &offerings).await;
+                    }
+                    let mut view = CatalogView::new(types, offerings);
+                    view.correct(
+                        &name,
+                        Rates {
+                            prices: &self.prices,
+                            taken: &observation.taken,
+                        },
+                    );
+                    seen.catalog = Some(view);
+                }
                 Err(error) => {
                     seen.catalog_error =
                         Some(format!("its catalog cannot be read: {}", error.report()));

@@ -4,7 +4,10 @@
 //! A step that fails does not stop the others. What is not finished here (a deletion that was only
 //! started, a balancer that still drains) is picked up by the next look at the world.
 
+mod attempts;
 mod create;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -16,6 +19,7 @@ use fleetwright_store::Lease;
 use futures::StreamExt;
 use futures::stream;
 
+pub use self::attempts::Attempt;
 use crate::resolve::record_of;
 use crate::{Engine, Observation};
 
@@ -52,6 +56,8 @@ pub struct Failure {
     pub step: String,
     /// Why.
     pub error: Error,
+    /// Of a step that makes machines: what was tried, in order.
+    pub attempts: Vec<Attempt>,
 }
 
 impl Executed {
@@ -132,6 +138,7 @@ impl Engine {
                 None => done.failures.push(Failure {
                     step: format!("resolve claim {}/{}", claim.id, claim.attempt),
                     error: Error::new(Kind::Unavailable, "nobody can tell yet what became of it"),
+                    attempts: Vec::new(),
                 }),
             }
         }
@@ -354,7 +361,11 @@ impl Engine {
             node: node.cloned(),
             error: error.report(),
         });
-        done.failures.push(Failure { step, error });
+        done.failures.push(Failure {
+            step,
+            error,
+            attempts: Vec::new(),
+        });
     }
 }
 

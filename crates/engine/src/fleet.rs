@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use fleetwright_core::{Fingerprint, Labels, NodeSpec, Pool, fingerprint, keys};
+use fleetwright_core::{
+    Budget, Currency, Fingerprint, HourlyPrice, Labels, Market, NodeSpec, Pool, fingerprint, keys,
+};
 use serde::Serialize;
+use serde_json::Value;
 
 /// Everything that is wanted.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -19,6 +22,11 @@ pub struct Fleet {
     pub ssh_keys: Vec<String>,
     /// What the engine may not do.
     pub safety: Safety,
+    /// Most that the machines of all pools may cost together.
+    pub budget: Option<Budget>,
+    /// For providers that take a cap with a request for spot machines: the option that holds it, in
+    /// US dollars per hour. A pool's `max_price` is put there.
+    pub spot_caps: BTreeMap<String, String>,
 }
 
 /// Limits to what the engine does on its own.
@@ -42,7 +50,13 @@ impl Default for Safety {
 impl Fleet {
     /// The hash of the wish; a plan made for another wish is stale.
     pub fn fingerprint(&self) -> Fingerprint {
-        fingerprint(&(&self.name, &self.owner, &self.pools, &self.ssh_keys))
+        fingerprint(&(
+            &self.name,
+            &self.owner,
+            &self.pools,
+            &self.ssh_keys,
+            &self.budget,
+        ))
     }
 
     /// What a node of a pool is made from; place and type come from the offer.
@@ -65,7 +79,7 @@ impl Fleet {
             image: pool.image.clone(),
             region: String::new(),
             zone: None,
-            market: fleetwright_core::Market::default(),
+            market: Market::default(),
             ssh_keys: self
                 .ssh_keys
                 .iter()
@@ -75,6 +89,30 @@ impl Fleet {
             user_data: pool.user_data.clone(),
             labels,
             options: pool.options.clone(),
+        }
+    }
+
+    /// The most that one machine of a pool may cost, if that is limited and can be read.
+    pub(crate) fn max_price(&self, pool: &str) -> Option<HourlyPrice> {
+        let text = self.pools.get(pool)?.max_price.as_ref()?;
+        text.parse().ok()
+    }
+
+    /// Puts a pool's `max_price` into the options of a request for spot machines, where the
+    /// provider takes a cap. One that is given is kept, unless it is higher.
+    pub(crate) fn cap_spot(&self, pool: &str, provider: &str, spec: &mut NodeSpec) {
+        let is_spot = spec.market == Market::Spot;
+        let (Some(option), Some(cap)) = (self.spot_caps.get(provider), self.max_price(pool)) else {
+            return;
+        };
+        if !is_spot || cap.currency != Currency::Usd {
+            return;
+        }
+        let given = spec.options.get(option).and_then(|value| value.as_str());
+        let given = given.and_then(|text| text.parse::<HourlyPrice>().ok());
+        if given.is_none_or(|given| given > cap) {
+            spec.options
+                .insert(option.clone(), Value::String(cap.decimal()));
         }
     }
 
@@ -91,5 +129,51 @@ impl Fleet {
             (keys::MANAGED_BY.into(), keys::MANAGED_BY_VALUE.into()),
             (keys::FLEET.into(), self.name.clone()),
         ])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The option of a request for a machine of pool `web`, whose nodes may cost 0.12 at most.
+    fn capped(market: Market, max_price: Option<&str>, given: Option<&str>) -> Option<String> {
+        let pool = Pool {
+            max_price: max_price.map(str::to_owned),
+            ..Pool::default()
+        };
+        let fleet = Fleet {
+            spot_caps: BTreeMap::from([("cloud".into(), "most".into())]),
+            pools: BTreeMap::from([("web".into(), pool.clone())]),
+            ..Fleet::default()
+        };
+        let mut spec = fleet.node_spec("web", &pool, "journal");
+        spec.market = market;
+        if let Some(given) = given {
+            spec.options.insert("most".into(), given.into());
+        }
+        let mut elsewhere = spec.clone();
+        fleet.cap_spot("web", "another", &mut elsewhere);
+        assert_eq!(elsewhere, spec, "a provider that takes no cap gets none");
+        fleet.cap_spot("web", "cloud", &mut spec);
+        Some(spec.options.get("most")?.as_str()?.to_owned())
+    }
+
+    #[test]
+    fn a_request_for_spot_machines_carries_the_cap_of_its_pool() {
+        let cap = Some("$0.12/h");
+        for (market, max_price, given, wanted) in [
+            (Market::Spot, cap, None, Some("0.12")),
+            (Market::Spot, cap, Some("0.10"), Some("0.10")),
+            (Market::Spot, cap, Some("0.13"), Some("0.12")),
+            (Market::Spot, None, Some("0.13"), Some("0.13")),
+            (Market::Spot, None, None, None),
+            // What the option takes is dollars.
+            (Market::Spot, Some("€0.12/h"), None, None),
+            (Market::OnDemand, cap, None, None),
+        ] {
+            let found = capped(market, max_price, given);
+            assert_eq!(found.as_deref(), wanted, "{market} {max_price:?} {given:?}");
+        }
     }
 }

@@ -12,8 +12,12 @@
 
 mod audit;
 mod bill;
+mod budget;
+mod capacity;
+mod charge;
 mod clock;
 mod converge;
+mod cost;
 mod discover;
 mod engine;
 mod execute;
@@ -23,28 +27,42 @@ mod guard;
 mod idle;
 mod life;
 mod observe;
+mod offers;
 mod plan;
 mod planting;
 mod recorder;
 mod resolve;
+mod scaling;
 mod select;
 mod tenure;
 mod watch;
 
 pub use audit::{Audit, Duplicate, Surplus};
 pub use bill::{Bill, BillLine};
+pub use budget::{MonthSpent, budget_lines, exceeded};
+pub use capacity::{BreakerReport, LearnedReport, Place, RateReport, ShortageReport};
 pub use clock::SystemClock;
 pub use converge::{Approval, ConvergeOptions, Outcome, PoolStatus, Standing};
+pub use cost::{Cost, CostGroup, CostKey, CostQuery, CostReport, InFlight, cost};
 pub use engine::Engine;
-pub use execute::Executed;
+pub use execute::{Attempt, Executed, Failure};
 pub use extend::{Extended, Extension};
 pub use fleet::{Fleet, Safety};
 pub use guard::{Guarded, Policy};
 pub use idle::Use;
 pub use life::{Evidence, advance};
 pub use observe::{CatalogView, Observation, Seen};
+pub use offers::{
+    Board, CatalogPart, Found, Hit, OfferLine, OfferQuery, PartInfo, Rates, Shelf, Source,
+    StoredQuotas, Tally, WhyNot, find,
+};
 pub use plan::{PlanOptions, pick_surplus, plan};
 pub use planting::Planting;
 pub use recorder::{Listener, Recorder};
-pub use select::{Exclusion, Selection, select_offers};
+pub use scaling::{
+    Decision, PoolSize, Reading, Readings, SizeEvidence, SizeState, Sizing, Vote, decide,
+};
+pub use select::{
+    Allotment, Exclusion, Part, Placed, Selection, Share, Situation, allot, select_offers,
+};
 pub use watch::{BACKGROUND, Round, Watch};

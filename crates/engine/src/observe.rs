@@ -5,16 +5,17 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
+use std::sync::Arc;
 
 use fleetwright_core::ability::{Member, Offering};
 use fleetwright_core::{
-    Claim, Coverage, Fingerprint, InstanceType, Node, NodeId, NodeRecord, Pool, ProviderInfo,
-    Token, fingerprint, keys,
+    Billing, Claim, Coverage, Fingerprint, HourlyPrice, InstanceType, Node, NodeId, NodeRecord,
+    Pool, Prices, ProviderInfo, Token, fingerprint, keys,
 };
 use fleetwright_store::Mark;
 use jiff::Timestamp;
 
-use crate::Fleet;
+use crate::{Fleet, MonthSpent};
 
 /// The world at one instant, as far as it could be seen.
 #[derive(Debug, Clone, Default)]
@@ -33,8 +34,21 @@ pub struct Observation {
     pub claims: Vec<Claim>,
     /// What is taken for sold out.
     pub marks: Vec<Mark>,
+    /// Marks that have run out lately, if a pool's strategy looks at them.
+    pub spent_marks: Vec<Mark>,
+    /// Where the candidates of pools stand that take turns, by pool.
+    pub turns: BTreeMap<String, BTreeMap<String, i64>>,
     /// Sizes that were decided on for pools, in place of their configured ones.
     pub sizes: BTreeMap<String, u32>,
+    /// The user's corrections of prices, which the catalogs have in them already.
+    pub prices: Arc<Prices>,
+    /// How many machines have taken the rate of each of them.
+    pub taken: Vec<u32>,
+    /// What nodes that are gone have cost this month, if a budget needs it.
+    pub spent: MonthSpent,
+    /// How many removals were agreed to beforehand, for each pool whose size was decided on: the
+    /// brake does not count these.
+    pub agreed: BTreeMap<String, usize>,
 }
 
 /// What one provider showed.
@@ -62,6 +76,8 @@ pub struct CatalogView {
     /// All offerings, sorted by type.
     pub offerings: Vec<Offering>,
     pub(crate) by_type: HashMap<String, Range<usize>>,
+    /// The provider's own prices, once they are corrected.
+    pub(crate) lists: Vec<Option<HourlyPrice>>,
 }
 
 impl CatalogView {
@@ -79,6 +95,7 @@ impl CatalogView {
             types,
             offerings,
             by_type,
+            lists: Vec::new(),
         }
     }
 }
@@ -102,6 +119,13 @@ impl Observation {
     /// configured one, within the pool's bounds.
     pub fn wanted(&self, name: &str, pool: &Pool) -> u32 {
         pool.within_bounds(self.sizes.get(name).copied().unwrap_or(pool.desired))
+    }
+
+    /// How a provider counts time; one that was not asked: as it is.
+    pub fn billing(&self, provider: &str) -> Billing {
+        self.providers
+            .get(provider)
+            .map_or(Billing::per_second(0), |seen| seen.info.billing)
     }
 
     /// Why nothing can be said about this place, if so: the provider is not configured any more,

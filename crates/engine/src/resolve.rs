@@ -5,12 +5,14 @@
 //! cloud is searched for the claim's token. Until one of the two gives a clear answer the claim
 //! stays open and stands for its machines.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use fleetwright_core::{
-    Claim, ClaimState, CreateRequest, Effect, Error, ErrorReport, EventKind, Idempotency, Kind,
-    Labels, Life, ListRequest, Node, NodeRecord, Provider, Purpose, Remedy, Result, keys,
+    Claim, ClaimState, CreateRequest, Effect, Error, ErrorReport, EventKind, HourlyPrice,
+    Idempotency, Kind, Labels, Life, ListRequest, Node, NodeRecord, Provider, Purpose, Remedy,
+    Result, keys,
 };
 use fleetwright_store::Lease;
 
@@ -27,7 +29,7 @@ impl Engine {
         purpose: &Purpose,
     ) -> Result<Option<usize>> {
         let provider = self.provider(claim.provider())?;
-        let wanted = *purpose == Purpose::Converge && self.fleet.pools.contains_key(&claim.pool);
+        let wanted = purpose.fills(&claim.pool) && self.fleet.pools.contains_key(&claim.pool);
         if !wanted {
             return self.resolve_by_listing(lease, claim, &*provider).await;
         }
@@ -158,6 +160,9 @@ impl Engine {
             }));
             records.push(record);
         }
+        for what in self.other_prices(claim, nodes) {
+            events.push(self.recorder.event(what));
+        }
         let state = ClaimState::Fulfilled {
             nodes: nodes.iter().map(|node| node.id.clone()).collect(),
             shortfall,
@@ -174,7 +179,31 @@ impl Engine {
             )
             .await?;
         self.recorder.announce(&events);
+        self.remember_success(claim, nodes).await?;
         Ok(nodes.len())
+    }
+
+    /// What is to be said if the provider tells other prices than that of the offer: each once.
+    fn other_prices(&self, claim: &Claim, nodes: &[Node]) -> Vec<EventKind> {
+        let Some(promised) = claim.offer.price else {
+            return Vec::new();
+        };
+        let told: BTreeSet<HourlyPrice> = nodes
+            .iter()
+            .filter_map(|node| node.price)
+            .filter(|price| *price != promised)
+            .collect();
+        let cap = self.fleet.max_price(&claim.pool);
+        told.into_iter()
+            .map(|reported| EventKind::PriceDiffers {
+                claim: claim.id,
+                pool: claim.pool.clone(),
+                offer: claim.offer.label(),
+                promised,
+                reported,
+                above: cap.filter(|cap| cap.currency == reported.currency && reported > *cap),
+            })
+            .collect()
     }
 
     /// Closes a claim that made nothing.

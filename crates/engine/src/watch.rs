@@ -14,8 +14,9 @@ use fleetwright_core::{Claim, EventKind, Kind, NodeId, NodeRecord, Pool, Purpose
 use jiff::Timestamp;
 
 use crate::life::elapsed;
+use crate::scaling::Pace;
 use crate::tenure::{is_idle_too_long, is_over};
-use crate::{Approval, ConvergeOptions, Engine, PlanOptions, Standing, Use};
+use crate::{Approval, ConvergeOptions, Engine, Outcome, PlanOptions, Standing, Use};
 
 /// How the names of those begin who hold the lease in the background, for moments: they are waited
 /// for.
@@ -26,7 +27,7 @@ const TICK: Duration = Duration::from_secs(5);
 /// Shortest pause between two rounds.
 const SHORTEST: Duration = Duration::from_millis(100);
 /// How long one round may hold the lease. Whoever comes meanwhile waits for longer than that.
-const TURN: Duration = Duration::from_secs(20);
+pub(crate) const TURN: Duration = Duration::from_secs(20);
 /// Longest pause after rounds that came to nothing.
 const LONGEST_PAUSE: Duration = Duration::from_mins(5);
 /// Nodes are looked at so many times within the time that they may be unused, at most.
@@ -42,6 +43,7 @@ pub struct Watch {
     next_look: Option<Timestamp>,
     /// Rounds in a row that came to nothing.
     futile: u32,
+    pub(crate) pace: Pace,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -57,6 +59,8 @@ pub struct Round {
     pub limited: usize,
     /// Requests without an answer, in pools whose nodes' time is limited.
     pub open_claims: usize,
+    /// Pools whose sizes are kept.
+    pub scaled: usize,
     /// Whether somebody else is changing the fleet.
     pub is_busy: bool,
     /// Nodes that are gone because of this round.
@@ -70,15 +74,31 @@ pub struct Round {
 impl Round {
     /// Whether there is nothing left to watch.
     pub const fn is_over(&self) -> bool {
-        self.limited == 0 && self.open_claims == 0 && !self.is_busy
+        self.limited == 0 && self.open_claims == 0 && self.scaled == 0 && !self.is_busy
+    }
+}
+
+impl Round {
+    /// Takes in what a run could not do.
+    pub(crate) fn note(&mut self, outcome: &Outcome) {
+        for withheld in &outcome.plan.withheld {
+            let (subject, what) = (&withheld.subject, &withheld.what);
+            self.troubles
+                .push(format!("withheld: {subject} {what}: {}", withheld.reason));
+        }
+        for failure in &outcome.executed.failures {
+            let report = failure.error.report();
+            self.troubles.push(format!("{}: {report}", failure.step));
+        }
     }
 }
 
 impl Engine {
-    /// Whether something must watch over this fleet: a pool with limits wants nodes, or a node has
-    /// an end.
+    /// Whether something must watch over this fleet: a pool with limits wants nodes, a pool is
+    /// scaled, or a node has an end.
     pub fn needs_watch(&self, records: &[NodeRecord]) -> bool {
-        let wants = |pool: &Pool| pool.desired > 0 && pool.limits.ends_nodes();
+        let wants =
+            |pool: &Pool| pool.scaling.is_some() || (pool.desired > 0 && pool.limits.ends_nodes());
         self.fleet.pools.values().any(wants) || records.iter().any(|r| self.is_limited(r))
     }
 
@@ -87,7 +107,8 @@ impl Engine {
         record.tenure.ends_at.is_some() || pool.is_some_and(|pool| pool.limits.ends_nodes())
     }
 
-    /// One round: looks at nodes that may be unused, and removes those whose time is over.
+    /// One round: looks at nodes that may be unused, removes those whose time is over, and keeps the
+    /// sizes of pools that are scaled.
     ///
     /// # Errors
     /// From the journal. What a provider refuses is in [`Round::troubles`].
@@ -99,6 +120,7 @@ impl Engine {
         let mut round = Round {
             limited: limited.len(),
             open_claims: open_claims.count(),
+            scaled: 0,
             is_busy: self.is_busy().await?,
             removed: 0,
             troubles: Vec::new(),
@@ -128,6 +150,7 @@ impl Engine {
         } else {
             round.pause = (TICK * watch.futile.min(1_000)).min(LONGEST_PAUSE);
         }
+        self.keep_sizes(watch, holder, &mut round).await?;
         round.pause = round.pause.max(SHORTEST);
         Ok(round)
     }
@@ -161,16 +184,7 @@ impl Engine {
             Err(error) => return Err(error),
         };
         round.removed = outcome.executed.deleted;
-        for withheld in &outcome.plan.withheld {
-            let (subject, what) = (&withheld.subject, &withheld.what);
-            round
-                .troubles
-                .push(format!("withheld: {subject} {what}: {}", withheld.reason));
-        }
-        for failure in &outcome.executed.failures {
-            let report = failure.error.report();
-            round.troubles.push(format!("{}: {report}", failure.step));
-        }
+        round.note(&outcome);
         watch.futile = if matches!(outcome.standing, Standing::Reached) {
             0
         } else {

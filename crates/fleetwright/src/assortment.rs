@@ -30,7 +30,7 @@ pub struct Assortment {
 /// Something that does not go together, and the key of the candidate that is to blame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mismatch {
-    /// `type`, `zone` or `market`.
+    /// `type`, `zone`, `zones` or `market`.
     pub key: &'static str,
     /// What, lower case.
     pub message: String,
@@ -90,10 +90,16 @@ impl Assortment {
         candidate: &Candidate,
         requirements: &Requirements,
     ) -> Option<Mismatch> {
-        if let Some(zone) = &candidate.zone
-            && let Some(found) = self.wrong_zone(provider, zone, candidate.region.as_deref())
-        {
-            return Some(found);
+        let region = candidate.region.as_deref();
+        for zone in candidate.named_zones() {
+            if let Some(found) = self.wrong_zone(provider, zone, region) {
+                let key = if candidate.zone.is_some() {
+                    "zone"
+                } else {
+                    "zones"
+                };
+                return Some(Mismatch { key, ..found });
+            }
         }
         let wanted = candidate.instance_type.as_ref()?;
         let Some(instance_type) = self.instance_type(wanted) else {
@@ -163,10 +169,15 @@ impl Assortment {
             let is = |place: Option<&String>, found: Option<&str>| {
                 place.is_none_or(|place| found.is_none_or(|found| found == place))
             };
+            let zone = offering.zone.as_deref();
             is(candidate.region.as_ref(), Some(&offering.region))
-                && is(candidate.zone.as_ref(), offering.zone.as_deref())
+                && (zone.is_none() || candidate.takes_zone(zone))
         };
-        let place = candidate.zone.as_ref().or(candidate.region.as_ref());
+        let zones: Vec<&str> = candidate.named_zones().map(String::as_str).collect();
+        let place = match zones.as_slice() {
+            [] => candidate.region.clone(),
+            zones => Some(zones.join("`, `")),
+        };
         if !of_type().any(|offering| here(&offering)) {
             let place = place.map_or_else(|| "anywhere".into(), |place| format!("in `{place}`"));
             let elsewhere: BTreeSet<&str> =
@@ -282,7 +293,16 @@ mod tests {
             zone: some(words[1]),
             instance_type: some(words[2]),
             market: Market::OnDemand,
+            ..Candidate::default()
         }
+    }
+
+    #[test]
+    fn each_of_several_zones_must_be_there() {
+        let mut two = candidate(["north", "", "gpu"]);
+        two.zones = vec!["north-a".into(), "north-z".into()];
+        let (told, _) = told(&two, &Requirements::default()).unwrap();
+        assert_eq!(told, "zones: the provider `cloud` has no zone `north-z`");
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //!   host_keys.seed            from which the host keys of new nodes follow
 //!   nodes/<provider>/         directories of local nodes
 //!   sim/<provider>.world      worlds of simulated clouds
+//!   offers/<provider>.catalog what providers sell, as it was read last
 //!   limits.wanted             there while something must keep the limits of nodes
 //!   limits.log                what the process that keeps them has to say
 //! ```
@@ -112,6 +113,11 @@ impl Paths {
         self.known_hosts
             .clone()
             .unwrap_or_else(|| self.fleet.join("known_hosts"))
+    }
+
+    /// What providers sell, as it was read last.
+    pub fn offers(&self) -> PathBuf {
+        self.fleet.join("offers")
     }
 
     /// A file that is there while a process in the background must keep the limits of nodes.

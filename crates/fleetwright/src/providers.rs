@@ -66,6 +66,12 @@ pub trait ProviderConfig: Debug + Send + Sync {
         None
     }
 
+    /// The option of a pool that caps what a spot machine may cost, in US dollars per hour, such as
+    /// `0.12`. Absent: the provider takes no cap.
+    fn spot_cap(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Replaces each path by what `absolute` makes of it.
     fn resolve_paths(&mut self, absolute: &dyn Fn(&Path) -> PathBuf);
 
@@ -134,6 +140,10 @@ impl ProviderConfig for fleetwright_aws::AwsConfig {
 
     fn check_options(&self, options: &Map<String, Value>) -> Result<()> {
         fleetwright_aws::AwsOptions::read(options).map(drop)
+    }
+
+    fn spot_cap(&self) -> Option<&'static str> {
+        Some("max_spot_price")
     }
 
     fn build(&self, name: &str, context: &BuildContext) -> Result<Arc<dyn Provider>> {
@@ -335,6 +345,18 @@ kinds! {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(feature = "aws")]
+    #[test]
+    fn the_option_that_caps_spot_prices_is_one_that_the_kind_takes() {
+        let config: Box<dyn ProviderConfig> =
+            Box::new(serde_json::from_str::<fleetwright_aws::AwsConfig>("{}").unwrap());
+        let option = config.spot_cap().unwrap();
+        let options = Map::from_iter([(option.to_owned(), Value::from("0.12"))]);
+        config.check_options(&options).unwrap();
+        let options = Map::from_iter([(option.to_owned(), Value::from("dear"))]);
+        config.check_options(&options).unwrap_err();
+    }
 
     #[test]
     fn the_table_is_sorted_and_names_each_kind_once() {

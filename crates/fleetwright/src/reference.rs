@@ -247,6 +247,13 @@ impl<'s> Walk<'s> {
         if let Some(choices) = choices {
             return choices;
         }
+        if let Some(branches) = schema.get("anyOf").and_then(Value::as_array) {
+            let of = |branch: &'s Value| match branch.get("type").and_then(Value::as_str) {
+                Some("array") => "list of these".to_owned(),
+                _ => self.value(branch),
+            };
+            return branches.iter().map(of).collect::<Vec<_>>().join(", ");
+        }
         match schema.get("type").and_then(Value::as_str) {
             Some("object") => "table".to_owned(),
             Some("array") => match schema.get("items") {

@@ -52,6 +52,10 @@ pub(crate) fn for_kinds(kinds: &[ProviderKind]) -> Value {
                 "Sets of like machines that are kept at a size, by name.",
             ),
         );
+        // Corrections come after what they correct.
+        if let Some(prices) = properties.shift_remove("prices") {
+            properties.insert("prices".to_owned(), prices);
+        }
     }
     let mut schema = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",

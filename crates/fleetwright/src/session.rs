@@ -1,13 +1,17 @@
 //! Everything opened and tied together: what a command, a server or a program works with.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use fleetwright_core::{Clock, HostKeys, Provider, Remote, Result};
-use fleetwright_engine::{
-    Engine, Fleet, Guarded, Listener, Planting, Policy, Recorder, Safety, SystemClock,
+use fleetwright_core::{
+    Clock, HostKeys, Prices, Provider, Remote, Result, SecretSource, SignalSource,
 };
+use fleetwright_engine::{
+    Engine, Fleet, Guarded, Listener, Planting, Policy, Recorder, Safety, Shelf, SystemClock,
+};
+use fleetwright_prometheus::Prometheus;
 use fleetwright_remote::{HostKeySeed, Ssh, SshOptions, generate_identity};
 use fleetwright_store::Store;
 
@@ -106,10 +110,12 @@ impl SessionOptions {
         };
         let providers = providers::build_all(&loaded.config.providers, &context)?;
         loaded.check_providers(&providers)?;
+        let sources = sources(&loaded.config, &context.secrets, &self.clock)?;
         Ok(Built {
             loaded,
             paths,
             providers,
+            sources,
         })
     }
 }
@@ -131,7 +137,11 @@ struct Built {
     loaded: Loaded,
     paths: Paths,
     providers: Providers,
+    sources: Sources,
 }
+
+/// Where signals are read, by pool and name.
+type Sources = BTreeMap<(String, String), Arc<dyn SignalSource>>;
 
 // === impl Session ===
 
@@ -147,6 +157,7 @@ impl Session {
             loaded,
             paths,
             providers,
+            sources,
         } = options.build()?;
         paths.create()?;
         let comment = format!("fleetwright {}", loaded.config.fleet);
@@ -192,6 +203,7 @@ impl Session {
                 (name, guarded)
             })
             .collect();
+        let prices = Prices::new(loaded.config.prices.clone())?;
         let engine = Engine::new(
             fleet(&loaded.config, &public_key),
             guarded,
@@ -199,7 +211,10 @@ impl Session {
             Some(Arc::clone(&remote)),
             clock,
             recorder,
-        );
+        )
+        .with_prices(prices)
+        .with_shelf(Shelf::new(paths.offers()))
+        .with_sources(sources);
         Ok(Self {
             loaded,
             paths,
@@ -250,6 +265,28 @@ impl Session {
     }
 }
 
+/// The signals that Prometheus is asked for.
+fn sources(
+    config: &Config,
+    secrets: &Arc<dyn SecretSource>,
+    clock: &Arc<dyn Clock>,
+) -> Result<Sources> {
+    let mut sources = Sources::new();
+    for (pool, scaling) in config
+        .pools
+        .iter()
+        .filter_map(|(name, pool)| Some((name, pool.scaling.as_ref()?)))
+    {
+        for (signal, found) in &scaling.signals {
+            if let Some(query) = &found.prometheus {
+                let source = Prometheus::new(query, Arc::clone(secrets), Arc::clone(clock))?;
+                sources.insert((pool.clone(), signal.clone()), Arc::new(source));
+            }
+        }
+    }
+    Ok(sources)
+}
+
 fn fleet(config: &Config, public_key: &str) -> Fleet {
     Fleet {
         name: config.fleet.clone(),
@@ -260,8 +297,18 @@ fn fleet(config: &Config, public_key: &str) -> Fleet {
             max_removal_percent: config.safety.max_removal_percent,
             age_floor: config.safety.age_floor.0,
         },
+        budget: config.budget.clone(),
+        spot_caps: spot_caps(config),
         ..Fleet::default()
     }
+}
+
+/// Where each provider wants the cap on what a spot machine may cost, if it takes one.
+fn spot_caps(config: &Config) -> BTreeMap<String, String> {
+    let entries = config.providers.iter();
+    entries
+        .filter_map(|(name, entry)| Some((name.clone(), entry.config.spot_cap()?.to_owned())))
+        .collect()
 }
 
 /// The fleet's own key first, then the configured ones, then what the system's `ssh` would use.

@@ -179,7 +179,8 @@ impl Client {
                 Kind::RateLimited,
                 "no calls are left until the limit is reset",
             )
-            .with_retry_after(wait);
+            .with_retry_after(wait)
+            .with_context(Error::ANNOUNCED, bucket);
             return Err(unsent(&call, error));
         }
         let kept = match inner.credential.kept().await {
@@ -277,7 +278,9 @@ impl Client {
             })?;
             headers.insert(HeaderName::from_static(name), value);
         }
-        headers.insert(HeaderName::from_static(kept.name), kept.value.clone());
+        if let Some(value) = &kept.value {
+            headers.insert(HeaderName::from_static(kept.name), value.clone());
+        }
         if let Some(Body { media_type, bytes }) = &call.body {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
             *request.body_mut() = Some(bytes.clone().into());

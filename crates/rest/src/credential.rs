@@ -24,8 +24,8 @@ pub struct Credential {
 pub(crate) struct Kept {
     /// Name of the header.
     pub(crate) name: &'static str,
-    /// Its value, marked as sensitive, so that nothing logs it.
-    pub(crate) value: HeaderValue,
+    /// Its value, marked as sensitive, so that nothing logs it; `None` if nothing is sent.
+    pub(crate) value: Option<HeaderValue>,
     token: Secret,
 }
 
@@ -44,6 +44,7 @@ impl Kept {
 
 #[derive(Clone)]
 enum Origin {
+    Nowhere,
     Given(Secret),
     Fetched(SecretRef, Arc<dyn SecretSource>),
 }
@@ -51,6 +52,11 @@ enum Origin {
 // === impl Credential ===
 
 impl Credential {
+    /// Nothing: the other side asks for no credential.
+    pub fn none() -> Self {
+        Self::new("authorization", "", Origin::Nowhere)
+    }
+
     /// `Authorization: Bearer <token>`.
     pub fn bearer(token: Secret) -> Self {
         Self::new("authorization", "Bearer ", Origin::Given(token))
@@ -97,6 +103,13 @@ impl Credential {
             return Ok(kept);
         }
         let token = match &self.origin {
+            Origin::Nowhere => {
+                return Ok(Kept {
+                    name: self.header,
+                    value: None,
+                    token: Secret::new(""),
+                });
+            }
             Origin::Given(token) => token.clone(),
             Origin::Fetched(reference, source) => source
                 .fetch(reference)
@@ -111,7 +124,9 @@ impl Credential {
                 "the token holds characters that cannot be sent",
             )
             .with_hint(match &self.origin {
-                Origin::Given(_) => "a token is one line of letters, digits and signs".to_owned(),
+                Origin::Nowhere | Origin::Given(_) => {
+                    "a token is one line of letters, digits and signs".to_owned()
+                }
                 Origin::Fetched(reference, _) => {
                     format!("look at what `{reference}` gives: a token is one line of text")
                 }
@@ -120,7 +135,7 @@ impl Credential {
         value.set_sensitive(true);
         let kept = Kept {
             name: self.header,
-            value,
+            value: Some(value),
             token,
         };
         *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(kept.clone());
@@ -138,6 +153,7 @@ impl Credential {
 impl fmt::Debug for Credential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.origin {
+            Origin::Nowhere => f.write_str("none"),
             Origin::Given(_) => write!(f, "{}: [redacted]", self.header),
             Origin::Fetched(reference, _) => write!(f, "{}: {reference}", self.header),
         }

@@ -4,7 +4,9 @@
 
 use std::path::Path;
 
-use fleetwright_core::{Claim, ClaimId, ClaimState, Error, Event, Kind, NodeRecord, Result, Token};
+use fleetwright_core::{
+    Claim, ClaimId, ClaimState, Error, Event, Kind, NodeRecord, Result, Token, Turn,
+};
 use jiff::Timestamp;
 use sqlx::any::AnyRow;
 
@@ -21,6 +23,21 @@ impl Store {
     /// `Conflict` if the lease was lost, or if this attempt or its token is known already;
     /// `Invalid` if the claim is not open. Nothing is written then.
     pub async fn open_claim(&self, lease: &Lease, claim: &Claim, events: &[Event]) -> Result<()> {
+        self.open_claim_in_turn(lease, claim, None, events).await
+    }
+
+    /// As [`open_claim`](Self::open_claim), and in the same transaction takes a turn of the claim's
+    /// pool for its machines, if there is one to take.
+    ///
+    /// # Errors
+    /// As `open_claim`; no turn is taken then.
+    pub async fn open_claim_in_turn(
+        &self,
+        lease: &Lease,
+        claim: &Claim,
+        turn: Option<&Turn>,
+        events: &[Event],
+    ) -> Result<()> {
         if !claim.is_open() {
             return Err(Error::new(
                 Kind::Invalid,
@@ -61,6 +78,11 @@ impl Store {
                     claim.token()
                 ),
             ));
+        }
+        if let Some(turn) = turn {
+            transaction
+                .take_turn(&claim.pool, turn, claim.request.count)
+                .await?;
         }
         transaction.append(events).await?;
         transaction.commit().await

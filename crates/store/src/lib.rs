@@ -1,13 +1,14 @@
 //! The journal: what was asked for, what came of it, and what all processes must agree on.
 //!
 //! One SQLite file, used by several processes at once: command lines next to each other and next
-//! to a server. What may not be lost (leases, claims, nodes) is on disk before a call returns;
-//! what can be found again or is only an account of things (marks, budgets, events written alone)
-//! survives the death of the process but perhaps not of the machine.
+//! to a server. What may not be lost (leases, claims, nodes, sizes) is on disk before a call
+//! returns; what can be found again or is only an account of things (marks, budgets, breakers,
+//! signals, events written alone) survives the death of the process but perhaps not of the machine.
 //!
 //! ```text
-//!               ┌─ durable: one connection, synchronous = FULL ──► leases, claims, nodes
-//!  Store ───────┼─ loose:   one connection, synchronous = NORMAL ► events, marks, budgets
+//!               ┌─ durable: one connection, synchronous = FULL ──► leases, claims, nodes, sizes
+//!  Store ───────┼─ loose:   one connection, synchronous = NORMAL ► events, marks, budgets, breakers,
+//!               │                                                  signals
 //!               └─ reads:   two connections, read-only ──────────► everything
 //! ```
 //!
@@ -21,19 +22,28 @@
 //! The SQL is the same for PostgreSQL, apart from opening a file (`file`, `schema`) and the word
 //! that begins a transaction.
 
+mod breakers;
 mod budgets;
 mod claims;
 mod error;
 mod events;
 mod file;
 mod lease;
+mod lifetime;
 mod marks;
 mod nodes;
 mod schema;
+mod signals;
+mod sizes;
 mod store;
 mod transaction;
+mod turns;
 
-pub use budgets::Taken;
+pub use breakers::{Circuit, Patience};
+pub use budgets::{BudgetState, Draw, Taken, Throttled};
 pub use lease::{Held, Lease};
-pub use marks::Mark;
+pub use lifetime::Lifetime;
+pub use marks::{Admission, Learned, Mark, Shortage};
+pub use signals::{SIGNAL_HISTORY, SignalState, SignalValue};
+pub use sizes::SizeChange;
 pub use store::Store;

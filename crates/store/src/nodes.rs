@@ -5,8 +5,10 @@
 
 use std::path::Path;
 
-use fleetwright_core::{Error, Event, HourlyPrice, Kind, NodeId, NodeRecord, Result};
+use fleetwright_core::{Error, Event, HourlyPrice, Kind, NodeId, NodeRecord, Result, Stay};
+use jiff::Timestamp;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use sqlx::any::AnyRow;
 
 use crate::Store;
@@ -57,6 +59,34 @@ impl Store {
         self.read_all(EVERY_ONE).await
     }
 
+    /// When each node was there that is, and each that was gone at this instant or later; without an
+    /// instant, each that ever was. Ordered by id.
+    pub async fn stays(&self, gone_since: Option<Timestamp>) -> Result<Vec<Stay>> {
+        let since = gone_since.map_or(i64::MIN, Timestamp::as_microsecond);
+        self.read_stays(
+            sqlx::query(
+                "SELECT value, price_micros, price_currency FROM nodes \
+                 WHERE life <> 'gone' OR gone_at IS NULL OR gone_at >= $1 ORDER BY id",
+            )
+            .bind(since),
+            gone_since,
+        )
+        .await
+    }
+
+    /// When each node was there that was gone at this instant or later, ordered by id.
+    pub async fn gone_stays(&self, since: Timestamp) -> Result<Vec<Stay>> {
+        self.read_stays(
+            sqlx::query(
+                "SELECT value, price_micros, price_currency FROM nodes \
+                 WHERE life = 'gone' AND (gone_at IS NULL OR gone_at >= $1) ORDER BY id",
+            )
+            .bind(since.as_microsecond()),
+            Some(since),
+        )
+        .await
+    }
+
     /// One node, gone or not; `None` if the journal never heard of it.
     pub async fn node(&self, id: &NodeId) -> Result<Option<NodeRecord>> {
         let found = self
@@ -103,7 +133,13 @@ impl Store {
         };
         let mut records = stored
             .into_iter()
-            .map(|stored| priced(self.path(), stored.node, stored.micros, stored.currency))
+            .map(|stored| {
+                let price = price(self.path(), stored.micros, stored.currency)?;
+                Ok(NodeRecord {
+                    price,
+                    ..stored.node
+                })
+            })
             .collect::<Result<Vec<_>>>()?;
         records.sort_by(|a, b| a.id.as_str().cmp(b.id.as_str()));
         Ok(records)
@@ -111,7 +147,30 @@ impl Store {
 
     async fn read_nodes(&self, query: Query<'_>) -> Result<Vec<NodeRecord>> {
         let rows = self.rows(query).await?;
-        rows.iter().map(|row| read(self.path(), row)).collect()
+        rows.iter()
+            .map(|row| {
+                let (record, price) = read::<NodeRecord>(self.path(), row)?;
+                Ok(NodeRecord { price, ..record })
+            })
+            .collect()
+    }
+
+    /// Rows of before there was a column for it say in their JSON when they were gone.
+    async fn read_stays(
+        &self,
+        query: Query<'_>,
+        gone_since: Option<Timestamp>,
+    ) -> Result<Vec<Stay>> {
+        let rows = self.rows(query).await?;
+        let mut stays = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let (stay, price) = read::<Stay>(self.path(), row)?;
+            let is_over = |at| gone_since.is_some_and(|since| at < since);
+            if !stay.gone_at.is_some_and(is_over) {
+                stays.push(Stay { price, ..stay });
+            }
+        }
+        Ok(stays)
     }
 }
 
@@ -127,9 +186,10 @@ impl Transaction<'_> {
             self.run(
                 sqlx::query(
                     "INSERT INTO nodes \
-                     (id, pool, provider, region, life, price_micros, price_currency, value) \
-                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
+                     (id, pool, provider, region, life, price_micros, price_currency, value, gone_at) \
+                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
                      ON CONFLICT (id) DO UPDATE SET pool = excluded.pool, life = excluded.life, \
+                     gone_at = excluded.gone_at, \
                      price_micros = coalesce(nodes.price_micros, excluded.price_micros), \
                      price_currency = coalesce(nodes.price_currency, excluded.price_currency), \
                      value = excluded.value",
@@ -141,7 +201,8 @@ impl Transaction<'_> {
                 .bind(record.life.as_str())
                 .bind(micros)
                 .bind(record.price.map(|price| price.currency.code()))
-                .bind(json),
+                .bind(json)
+                .bind(record.gone_at.map(Timestamp::as_microsecond)),
             )
             .await?;
         }
@@ -149,29 +210,22 @@ impl Transaction<'_> {
     }
 }
 
-fn read(path: &Path, row: &AnyRow) -> Result<NodeRecord> {
-    let record = from_json(path, "node", column(path, row, 0)?)?;
-    priced(path, record, column(path, row, 1)?, column(path, row, 2)?)
+/// What a row's JSON holds, and the price from its columns.
+fn read<T: DeserializeOwned>(path: &Path, row: &AnyRow) -> Result<(T, Option<HourlyPrice>)> {
+    let value = from_json(path, "node", column(path, row, 0)?)?;
+    let price = price(path, column(path, row, 1)?, column(path, row, 2)?)?;
+    Ok((value, price))
 }
 
-fn priced(
-    path: &Path,
-    record: NodeRecord,
-    micros: Option<i64>,
-    currency: Option<&str>,
-) -> Result<NodeRecord> {
+fn price(path: &Path, micros: Option<i64>, currency: Option<&str>) -> Result<Option<HourlyPrice>> {
     let (Some(micros), Some(currency)) = (micros, currency) else {
-        return Ok(record);
+        return Ok(None);
     };
-    let price = HourlyPrice {
+    Ok(Some(HourlyPrice {
         currency: currency.parse()?,
         micros_per_hour: u64::try_from(micros)
             .map_err(|e| unreadable(path, "node", "its price is negative", e))?,
-    };
-    Ok(NodeRecord {
-        price: Some(price),
-        ..record
-    })
+    }))
 }
 
 fn micros(price: HourlyPrice) -> Result<i64> {

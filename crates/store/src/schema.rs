@@ -15,8 +15,13 @@ use crate::error::{code, damaged, fault, refused};
 use crate::file;
 
 /// Version, name and SQL of every migration, in order.
-const MIGRATIONS: &[(i64, &str, &str)] =
-    &[(1, "journal", include_str!("../migrations/0001_journal.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "journal", include_str!("../migrations/0001_journal.sql")),
+    (2, "memory", include_str!("../migrations/0002_memory.sql")),
+    (3, "turns", include_str!("../migrations/0003_turns.sql")),
+    (4, "money", include_str!("../migrations/0004_money.sql")),
+    (5, "scaling", include_str!("../migrations/0005_scaling.sql")),
+];
 
 /// The version that this program writes.
 pub(crate) const CURRENT: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use fleetwright_core::Result;
@@ -29,6 +30,8 @@ struct Inner {
     durable: AnyPool,
     loose: AnyPool,
     reads: AnyPool,
+    /// Write transactions begun by this process.
+    writes: AtomicU64,
 }
 
 /// Settings of the connections. The time-out is how long a statement waits, in milliseconds, for
@@ -69,6 +72,7 @@ impl Store {
             durable: pool(1, &options, DURABLE),
             loose: pool(1, &options, LOOSE),
             reads,
+            writes: AtomicU64::new(0),
             path: given,
             file,
             journal,
@@ -100,11 +104,13 @@ impl Store {
 
     /// Begins a write that is on disk when it is committed.
     pub(crate) async fn durable(&self) -> Result<Transaction<'_>> {
+        self.0.writes.fetch_add(1, Ordering::Relaxed);
         Transaction::begin(&self.0.durable, self.path()).await
     }
 
     /// Begins a write that may be lost with the machine, never with the process.
     pub(crate) async fn loose(&self) -> Result<Transaction<'_>> {
+        self.0.writes.fetch_add(1, Ordering::Relaxed);
         Transaction::begin(&self.0.loose, self.path()).await
     }
 
@@ -112,6 +118,21 @@ impl Store {
     pub(crate) async fn rows(&self, query: Query<'_>) -> Result<Vec<AnyRow>> {
         let rows = query.fetch_all(&self.0.reads).await;
         rows.map_err(|e| fault(self.path(), e))
+    }
+
+    /// How many write transactions this process has begun, through all clones: for tests of what a
+    /// call costs.
+    #[doc(hidden)]
+    pub fn writes(&self) -> u64 {
+        self.0.writes.load(Ordering::Relaxed)
+    }
+
+    /// Whether no connection is at work: for tests whose time only passes while everybody waits.
+    #[doc(hidden)]
+    pub fn is_idle(&self) -> bool {
+        [&self.0.durable, &self.0.loose, &self.0.reads]
+            .into_iter()
+            .all(|pool| usize::try_from(pool.size()).is_ok_and(|size| size == pool.num_idle()))
     }
 
     /// Leaves room for so many more pages of 4 KiB in durable writes, until the next error: the

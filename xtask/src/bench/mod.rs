@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `start` | how much processor time a command takes that has little to do |
 //! | `engine` | planning, memory and a whole `up`, by the engine's example `measure` |
+//! | `offers` | asking a stored catalog, as a whole process and inside it |
 //! | `exec` | commands on nodes, against OpenSSH's client |
 //! | `aws`, `killed` | AWS, against boto3 on the same server |
 //! | `canned`, `fake` | the servers for that |
@@ -19,6 +20,7 @@ mod engine;
 mod exec;
 mod fake;
 mod killed;
+mod offers;
 mod page;
 mod process;
 mod start;
@@ -57,6 +59,8 @@ enum Name {
     Up,
     /// Peak memory of a large fleet.
     Memory,
+    /// Asking a stored catalog of 120,000 offers.
+    Offers,
     /// A command on many nodes, against OpenSSH.
     Exec,
     /// Listing, creating and being killed on AWS, against boto3. Builds the SDK, which takes long.
@@ -138,6 +142,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> 
             Name::Plan => add(engine::plan(workspace, &programs)?),
             Name::Up => add(engine::up(workspace, &programs, runs(1, 5))?),
             Name::Memory => add(engine::memory(workspace, &programs)?),
+            Name::Offers => add(offers::measure(workspace, &programs, runs(5, 30))?),
             Name::Exec => add(exec::measure(workspace, &programs, runs(2, 7))?),
             Name::Aws => against_boto3(workspace, runs(2, 7), &mut add)?,
         }

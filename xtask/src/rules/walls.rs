@@ -5,12 +5,16 @@ use crate::workspace::Package;
 
 /// Which crates of ours a crate may have as normal dependency. Tests may have more: the engine's
 /// tests use the simulated cloud.
-const OURS: [(&str, &[&str]); 11] = [
+const OURS: [(&str, &[&str]); 12] = [
     ("fleetwright-core", &[]),
     ("fleetwright-conformance", &["fleetwright-core"]),
     ("fleetwright-store", &["fleetwright-core"]),
     ("fleetwright-remote", &["fleetwright-core"]),
     ("fleetwright-rest", &["fleetwright-core"]),
+    (
+        "fleetwright-prometheus",
+        &["fleetwright-core", "fleetwright-rest"],
+    ),
     ("fleetwright-generate", &["fleetwright-core"]),
     (
         "fleetwright-engine",
@@ -26,6 +30,7 @@ const OURS: [(&str, &[&str]); 11] = [
         &[
             "fleetwright-core",
             "fleetwright-engine",
+            "fleetwright-prometheus",
             "fleetwright-remote",
             "fleetwright-store",
         ],

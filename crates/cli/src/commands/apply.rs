@@ -39,6 +39,7 @@ pub(super) async fn run(context: &Context, args: &Apply) -> Result<Exit> {
             },
         )
         .await?;
+    engine.begin_scaling(&holder("apply")).await?;
     context.end_progress();
     background::keep_limits(context, &engine).await?;
     outcome::finish(context, &engine, outcome, None)

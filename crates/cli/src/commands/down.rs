@@ -14,7 +14,9 @@ use crate::steps;
 pub(super) async fn run(context: &Context, args: &Down) -> Result<Exit> {
     context.say_origin();
     let nodes = selected(context, args).await?;
-    let purpose = Purpose::Remove { nodes };
+    let purpose = Purpose::Remove {
+        nodes: nodes.clone(),
+    };
     let engine = context.engine().await?;
     let approval = if args.consent.yes {
         Approval::Everything
@@ -37,6 +39,12 @@ pub(super) async fn run(context: &Context, args: &Down) -> Result<Exit> {
         Approval::Only(removed)
     };
     let before = context.nodes(false).await?;
+    // Or what is removed would be made again.
+    let pools = nodes.map(|nodes| {
+        let chosen = before.iter().filter(|record| nodes.contains(&record.id));
+        chosen.map(|record| record.pool.clone()).collect()
+    });
+    engine.end_scaling(pools.as_ref(), &holder("down")).await?;
     let outcome = engine
         .converge(&ConvergeOptions {
             purpose,

@@ -4,7 +4,9 @@ mod adopt;
 mod apply;
 mod audit;
 mod bill;
+pub(crate) mod capacity;
 mod completions;
+mod cost;
 mod down;
 mod env;
 mod events;
@@ -15,15 +17,24 @@ pub(crate) mod inventory;
 mod limits;
 mod node;
 mod nodes;
+mod offers;
 mod outcome;
 mod plan;
 mod providers;
+mod scale;
+mod signal;
 mod ssh;
 mod status;
 mod up;
 mod validate;
 
+pub(crate) use cost::CostArgs;
+pub(crate) use scale::Scale;
+pub(crate) use signal::Signal;
+
 use fleetwright_core::Result;
+
+pub(crate) use offers::Offers;
 
 use crate::args::{Cli, Command};
 use crate::background;
@@ -73,12 +84,17 @@ async fn command(context: &Context, command: Command) -> Result<Exit> {
         Command::Extend(args) => extend::run(context, &args).await,
         Command::Env(args) => env::run(context, &args).await,
         Command::Inventory(args) => inventory::run(context, &args).await,
+        Command::Scale(args) => scale::run(context, &args).await,
+        Command::Signal(args) => signal::run(context, &args).await,
         Command::Limits => limits::run(context).await,
         Command::Exec(args) => exec::run(context, &args).await,
         Command::Ssh(args) => ssh::run(context, &args).await,
         Command::Events(args) => events::run(context, &args).await,
+        Command::Cost(args) => cost::run(context, &args).await,
         Command::Adopt(args) => adopt::run(context, &args).await,
         Command::Audit => audit::run(context).await,
+        Command::Capacity(args) => capacity::run(context, &args).await,
+        Command::Offers(args) => offers::run(context, &args).await,
         Command::Providers(args) => providers::run(context, &args).await,
         Command::Validate(_)
         | Command::Init(_)

@@ -1,13 +1,18 @@
 //! The end of a run that changes the fleet: what is printed, and the exit status.
 
-use fleetwright_core::{Error, HourlyPrice, Life, NodeRecord, Result, Withheld};
-use fleetwright_engine::{Bill, Engine, Outcome, PoolStatus, Standing};
+use fleetwright_core::{
+    BudgetLine, BudgetVerdict, Error, HourlyPrice, Life, NodeRecord, Result, Withheld,
+};
+use fleetwright_engine::{Attempt, Bill, Engine, Outcome, PoolStatus, Standing};
 use serde::Serialize;
 
 use super::bill;
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::output::{self, count, money};
+use crate::output::{self, Out, count, money};
+
+/// Attempts that are shown at most.
+const SHOWN: usize = 24;
 
 /// `--json` of `up`, `apply` and `down`.
 #[derive(Serialize)]
@@ -20,10 +25,24 @@ struct Report<'a> {
     nodes: &'a [NodeRecord],
     withheld: &'a [Withheld],
     failures: Vec<fleetwright_core::ErrorReport>,
+    /// Of the failures that are about getting machines: every offer that was tried, and its cause.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    attempts: Vec<Tried<'a>>,
     cost: Vec<HourlyPrice>,
+    /// Where each budget stands.
+    budgets: &'a [BudgetLine],
+    /// What budgets withheld, lowered or warn of.
+    verdicts: &'a [BudgetVerdict],
     /// Of `down`: what the removed nodes cost.
     #[serde(skip_serializing_if = "Option::is_none")]
     bill: Option<&'a Bill>,
+}
+
+/// What was tried in a step that did not get its machines.
+#[derive(Serialize)]
+struct Tried<'a> {
+    step: &'a str,
+    attempts: &'a [Attempt],
 }
 
 /// Prints how a run ended, and what the nodes cost that it removed. An error that no waiting mends
@@ -43,7 +62,7 @@ pub(super) fn finish(
     let cost = HourlyPrice::sum(observation.records.iter().filter_map(|record| record.price));
     let pools = engine.pool_status(&observation);
     let hopeless = match standing {
-        Standing::Failed => executed.failures.pop().map(|failure| failure.error),
+        Standing::Failed => executed.failures.pop(),
         _ => None,
     };
     if context.out.json {
@@ -58,9 +77,21 @@ pub(super) fn finish(
                 .failures
                 .iter()
                 .map(|failure| failure.error.report())
-                .chain(hopeless.as_ref().map(Error::report))
+                .chain(hopeless.as_ref().map(|failure| failure.error.report()))
+                .collect(),
+            attempts: executed
+                .failures
+                .iter()
+                .chain(&hopeless)
+                .filter(|failure| !failure.attempts.is_empty())
+                .map(|failure| Tried {
+                    step: &failure.step,
+                    attempts: &failure.attempts,
+                })
                 .collect(),
             cost: cost.clone(),
+            budgets: &plan.money.budgets,
+            verdicts: &plan.money.verdicts,
             bill,
         })?;
     }
@@ -82,9 +113,10 @@ pub(super) fn finish(
             }
         }
     }
-    if let Some(error) = &hopeless {
-        output::explain(error);
-        return Ok(Exit::Failed(error.kind()));
+    if let Some(failure) = &hopeless {
+        output::explain(&failure.error);
+        show_attempts(out, &failure.attempts);
+        return Ok(Exit::Failed(failure.error.kind()));
     }
     let exit = match &standing {
         Standing::Reached => Exit::Done,
@@ -100,6 +132,7 @@ pub(super) fn finish(
             }
             if let Some(failure) = executed.failures.last() {
                 output::error_line(&format!("{}: {}", failure.step, failure.error.report()));
+                show_attempts(out, &failure.attempts);
                 if let Some(hint) = failure.error.hint() {
                     output::hint(hint);
                 }
@@ -114,7 +147,14 @@ pub(super) fn finish(
                      `fleetwright up --replace-failed` makes them again",
                 );
             }
-            Exit::Incomplete
+            if plan.money.withholds() {
+                output::hint(
+                    "raise the budget or want fewer machines; `fleetwright cost` shows what is spent",
+                );
+                Exit::OverBudget
+            } else {
+                Exit::Incomplete
+            }
         }
         Standing::Braked(brake) => {
             output::error_line(&format!("nothing was done: {brake}"));
@@ -153,6 +193,22 @@ pub(super) fn finish(
         money(&cost)
     ));
     Ok(exit)
+}
+
+/// Every offer that was tried, in order. Of a single one the error itself says it all.
+fn show_attempts(out: Out, attempts: &[Attempt]) {
+    if attempts.len() < 2 {
+        return;
+    }
+    for attempt in attempts.iter().take(SHOWN) {
+        out.note(&format!("    {attempt}"));
+    }
+    if attempts.len() > SHOWN {
+        out.note(&format!(
+            "    and {} more: `--json` lists all",
+            attempts.len() - SHOWN
+        ));
+    }
 }
 
 const fn name(standing: &Standing) -> &'static str {

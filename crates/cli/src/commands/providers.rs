@@ -2,12 +2,13 @@
 
 use fleetwright::providers::KINDS;
 use fleetwright_core::{Checked, ErrorReport, Provider, ProviderInfo, Result};
+use fleetwright_engine::BreakerReport;
 use serde::Serialize;
 
 use crate::args::Providers;
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::output;
+use crate::output::{self, count};
 
 #[derive(Serialize)]
 struct Report {
@@ -19,6 +20,8 @@ struct Report {
 struct One {
     info: ProviderInfo,
     abilities: Vec<&'static str>,
+    /// Places that fail, as all processes of this fleet know it.
+    breakers: Vec<BreakerReport>,
     /// With `--check`.
     #[serde(skip_serializing_if = "Option::is_none")]
     checked: Option<Checked>,
@@ -38,10 +41,11 @@ pub(super) async fn run(context: &Context, args: &Providers) -> Result<Exit> {
     context.say_origin();
     let engine = context.engine().await?;
     let mut providers = Vec::new();
-    for provider in engine.providers().values() {
+    for (name, provider) in engine.providers() {
         let mut one = One {
             info: provider.info().clone(),
             abilities: abilities(&**provider),
+            breakers: Vec::new(),
             checked: None,
             error: None,
         };
@@ -51,6 +55,7 @@ pub(super) async fn run(context: &Context, args: &Providers) -> Result<Exit> {
                 Err(error) => one.error = Some(error.report()),
             }
         }
+        one.breakers = engine.breakers(name).await?;
         providers.push(one);
     }
     context.end_progress();
@@ -91,6 +96,11 @@ pub(super) async fn run(context: &Context, args: &Providers) -> Result<Exit> {
             }
         }
     }
+    for one in &report.providers {
+        for breaker in one.breakers.iter().filter(|breaker| breaker.open) {
+            output::error_line(&suspended(&one.info.name, breaker));
+        }
+    }
     for kind in report.kinds {
         let missing = if kind.compiled_in {
             ""
@@ -102,6 +112,23 @@ pub(super) async fn run(context: &Context, args: &Providers) -> Result<Exit> {
             .faint(&format!("kind `{}`{missing}: {}", kind.kind, kind.about));
     }
     Ok(exit)
+}
+
+/// A place that nobody asks, in words.
+pub(super) fn suspended(provider: &str, breaker: &BreakerReport) -> String {
+    let until = breaker
+        .until
+        .map_or_else(String::new, |until| format!(" until {until}"));
+    format!(
+        "{provider}/{} is not asked{until}: {} since {}, the last: {}",
+        breaker.region,
+        count(
+            usize::try_from(breaker.failures).unwrap_or(usize::MAX),
+            "failure"
+        ),
+        breaker.since,
+        breaker.error
+    )
 }
 
 fn state(one: &One, checked: bool) -> String {

@@ -2,16 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use fleetwright_core::{Amount, HourlyPrice, Life, NodeRecord, Result};
-use fleetwright_engine::{Bill, Engine, PoolStatus};
+use fleetwright_core::{Amount, BudgetLine, HourlyPrice, Life, NodeRecord, Result};
+use fleetwright_engine::{Bill, BreakerReport, Engine, PoolSize, PoolStatus, budget_lines};
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::nodes::address;
+use super::providers;
+use super::scale::show_decided;
 use crate::background::{self, State};
 use crate::context::{Context, sort};
 use crate::exit::Exit;
 use crate::output::{self, amounts, count, money, runtime};
+use crate::steps;
 
 #[derive(Serialize)]
 struct Report {
@@ -28,10 +31,23 @@ struct Report {
     bill: Bill,
     /// The same by pool.
     pool_bills: BTreeMap<String, Vec<Amount>>,
+    /// Where each budget stands.
+    budgets: Vec<BudgetLine>,
     /// When each node ends.
     ends: Vec<End>,
+    /// Sizes that were decided on.
+    sizes: Vec<PoolSize>,
     /// Whether limits are kept.
     limits: State,
+    /// Places that are not asked, because they failed too often.
+    suspended: Vec<Suspended>,
+}
+
+/// A place that is not asked.
+#[derive(Serialize)]
+struct Suspended {
+    provider: String,
+    breaker: BreakerReport,
 }
 
 /// How long a node may run.
@@ -72,8 +88,13 @@ pub(super) async fn run(context: &Context) -> Result<Exit> {
         open_claims: observation.claims.len(),
         cost: HourlyPrice::sum(records.iter().filter_map(|record| record.price)),
         bill,
+        budgets: budget_lines(engine.fleet(), &observation),
         ends: records.iter().map(|record| end(&engine, record)).collect(),
+        sizes: (engine.sizes().await?.into_iter())
+            .filter(|pool| pool.decided.is_some())
+            .collect(),
         limits: background::state(context).await?,
+        suspended: suspended(&engine).await?,
     };
     let settled = report.unseen.is_empty() && report.pools.iter().all(PoolStatus::is_settled);
     let exit = if settled {
@@ -120,6 +141,9 @@ pub(super) async fn run(context: &Context) -> Result<Exit> {
     for place in &report.unseen {
         output::error_line(&format!("not seen: {place}"));
     }
+    for one in &report.suspended {
+        output::error_line(&providers::suspended(&one.provider, &one.breaker));
+    }
     for record in &report.failed {
         output::error_line(&format!("{}: {}", record.name, record.reason));
     }
@@ -131,8 +155,27 @@ pub(super) async fn run(context: &Context) -> Result<Exit> {
         money(&report.cost),
         amounts(&report.bill.total)
     ));
+    steps::show_budgets(context.out, &report.budgets, false);
+    show_decided(context, &report.sizes);
     show_limits(context, &report.limits);
     Ok(exit)
+}
+
+async fn suspended(engine: &Engine) -> Result<Vec<Suspended>> {
+    let mut all = Vec::new();
+    for name in engine.providers().keys() {
+        let breakers = engine.breakers(name).await?;
+        all.extend(
+            breakers
+                .into_iter()
+                .filter(|breaker| breaker.open)
+                .map(|breaker| Suspended {
+                    provider: name.clone(),
+                    breaker,
+                }),
+        );
+    }
+    Ok(all)
 }
 
 fn end(engine: &Engine, record: &NodeRecord) -> End {

@@ -33,6 +33,7 @@ pub(super) async fn run(context: &Context, args: &Up) -> Result<Exit> {
         context.begin_progress();
         Approval::Only(removals(&plan))
     };
+    engine.begin_scaling(&holder("up")).await?;
     background::keep_limits(context, &engine).await?;
     let outcome = engine
         .converge(&ConvergeOptions {

@@ -117,6 +117,7 @@ fn every_answer_has_the_documented_keys_and_no_others() {
     let up = answers.ask(&bed, 0, &["up"]);
     assert_eq!(up["standing"], "reached");
     answers.ask(&bed, 0, &["status"]);
+    answers.ask(&bed, 0, &["cost", "--by", "day"]);
     answers.ask(&bed, 0, &["nodes"]);
     let name = bed.names().remove(0);
     answers.ask(&bed, 0, &["node", &name]);
@@ -131,6 +132,8 @@ fn every_answer_has_the_documented_keys_and_no_others() {
     answers.ask(&bed, 0, &["extend", "--all", "5m"]);
     answers.ask(&bed, 0, &["audit"]);
     answers.ask(&bed, 0, &["providers", "--check"]);
+    answers.ask(&bed, 0, &["capacity", "--learned", "--rates", "--clear"]);
+    answers.ask(&bed, 0, &["capacity"]);
     let events = bed.must(0, &["events", "--json"]);
     assert!(events.stdout.lines().count() > 4);
     for line in events.stdout.lines() {

@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use crate::bed::Bed;
 
-const COMMANDS: [&str; 18] = [
+const COMMANDS: [&str; 19] = [
     "up",
     "plan",
     "apply",
@@ -18,6 +18,7 @@ const COMMANDS: [&str; 18] = [
     "exec",
     "ssh",
     "events",
+    "cost",
     "audit",
     "adopt",
     "providers",

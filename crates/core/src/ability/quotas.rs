@@ -27,4 +27,8 @@ pub struct Quota {
     pub used: Option<u64>,
     /// What is counted: `nodes`, `vcpus`, `gpus`.
     pub unit: String,
+    /// The types that are counted, in the provider's words; absent: all of them. Whether a quota of
+    /// some types forbids an offering is known to the provider alone: its catalog says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub family: Option<String>,
 }

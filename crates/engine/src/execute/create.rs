@@ -2,41 +2,71 @@
 //!
 //! The only errors that lead to another offer are those after which certainly nothing was made.
 //! When nobody can tell, the claim stays open and stands for its machines.
+//!
+//! ```text
+//!  for each offer, in order, while machines are missing
+//!    passed over   an answer of this run covers it: its zone, region or provider refused
+//!    asked         in calls of at most the provider's batch
+//!      made all or some      the rest is asked for at the next offer
+//!      refused               try elsewhere, retry here: the next offer; give up: the step ends
+//!      refused as a whole    half as many, here, and so on: only of clouds that give all or
+//!                            nothing; others would have given the part that they have
+//!      unknown               counts as made until somebody can tell
+//! ```
+//! Nothing of this is kept for the next run but the marks of what was sold out.
 
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
 
 use fleetwright_core::{
     Action, Claim, ClaimId, ClaimState, CreateRequest, Effect, Error, EventKind, Kind, NodeSpec,
-    Offer, Plan, Remedy, Result, Scope, Token, fingerprint, keys,
+    Offer, Plan, Remedy, Result, Scope, Token, Turn, fingerprint, keys,
 };
 use fleetwright_store::{Lease, Mark};
 use futures::StreamExt;
 use futures::stream;
 
-use super::Executed;
+use super::attempts::{Ended, Tally};
+use super::{Executed, Failure};
 use crate::tenure::expiry_label;
 use crate::{Engine, Observation};
 
 /// Create calls of one pool at the same time.
 const CREATES: usize = 4;
-/// How long a place without capacity is left alone.
-const SOLD_OUT: Duration = Duration::from_mins(3);
-
-/// How one call ended.
-enum Ended {
-    /// With so many machines; an error says why there are fewer than asked for.
-    Made(u32, Option<Error>),
-    /// With none, for certain.
-    Refused(Error),
-    /// Nobody can tell: the claim is open.
-    Unknown(Error),
-}
 
 /// What a create step is about.
 struct Wish<'a> {
     pool: &'a str,
     spec: &'a NodeSpec,
     reason: &'a str,
+    turn: Option<&'a Turn>,
+}
+
+/// One call of a step.
+struct Call<'a> {
+    offer: &'a Offer,
+    /// Which offer of the step it is, from 1.
+    attempt: u32,
+    /// How many machines.
+    count: u32,
+    /// Whose turn is taken with it.
+    turn: Option<&'a Turn>,
+}
+
+/// What was refused in this run, for as long as it lasts.
+#[derive(Default)]
+struct Refusals(Mutex<Vec<Mark>>);
+
+impl Refusals {
+    fn add(&self, mark: Mark) {
+        let mut marks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        marks.push(mark);
+    }
+
+    /// The refusal that covers an offer, if there is one.
+    fn of(&self, offer: &Offer) -> Option<Mark> {
+        let marks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        marks.iter().find(|mark| mark.covers(offer)).cloned()
+    }
 }
 
 impl Engine {
@@ -52,11 +82,13 @@ impl Engine {
                 count,
                 offers,
                 spec,
+                turn,
             } => Some((
                 Wish {
                     pool,
                     spec,
                     reason: &step.reason,
+                    turn: turn.as_ref(),
                 },
                 *count,
                 offers,
@@ -64,83 +96,156 @@ impl Engine {
             )),
             _ => None,
         });
+        // What one step was refused the others need not ask for.
+        let shared = Refusals::default();
+        let shared = &shared;
         let mut answers = stream::iter(creates)
             .map(|(wish, count, offers, action)| async move {
-                (action, self.create(lease, &wish, count, offers).await)
+                let tally = self.create(lease, shared, &wish, count, offers).await;
+                (action, tally)
             })
             .buffer_unordered(CREATES);
         let mut done = Executed::default();
         while let Some((action, answer)) = answers.next().await {
-            let (made, errors) = answer?;
-            done.created += usize::try_from(made).unwrap_or(usize::MAX);
-            for error in errors {
+            let tally = answer?;
+            done.created += usize::try_from(tally.made()).unwrap_or(usize::MAX);
+            let attempts = tally.attempts().to_vec();
+            for error in tally.into_errors() {
                 self.failed(&mut done, action.to_string(), None, error);
+                if let Some(Failure { attempts: all, .. }) = done.failures.last_mut() {
+                    all.clone_from(&attempts);
+                }
             }
         }
         Ok(done)
     }
 
-    /// Takes the offers in order until all machines are made or asked for. The errors are those
-    /// that are left when machines are missing in the end.
+    /// Takes the offers in order until all machines are made or asked for.
     async fn create(
         &self,
         lease: &Lease,
+        shared: &Refusals,
         wish: &Wish<'_>,
         count: u32,
         offers: &[Offer],
-    ) -> Result<(u32, Vec<Error>)> {
-        let (mut missing, mut made) = (count, 0);
-        let mut errors: Vec<Error> = Vec::new();
-        let mut uncertain: Vec<Error> = Vec::new();
-        let mut closed: Vec<Mark> = Vec::new();
+    ) -> Result<Tally> {
+        let mut tally = Tally::new(wish.pool, count);
+        // Of this step alone: what is wrong with its request is not wrong with others.
+        let own = Refusals::default();
         for (at, offer) in offers.iter().enumerate() {
-            if missing == 0 {
+            if tally.missing() == 0 || tally.is_hopeless() {
                 break;
             }
-            if closed.iter().any(|mark| mark.covers(offer)) {
+            if let Some(mark) = own.of(offer).or_else(|| shared.of(offer)) {
+                tally.passed_over(offer, mark.error);
+                continue;
+            }
+            if let Some(error) = self.held_back(offer).await? {
+                tally.passed_over(offer, error.report());
                 continue;
             }
             let attempt = u32::try_from(at).unwrap_or(u32::MAX).saturating_add(1);
-            let batch = self.provider(&offer.provider)?.info().batch.max(1);
-            let endings: Vec<Result<(u32, Ended)>> = stream::iter(split(missing, batch))
-                .map(|size| async move {
-                    let ended = self.attempt(lease, wish, size, offer, attempt).await?;
-                    Ok((size, ended))
-                })
-                .buffer_unordered(CREATES)
-                .collect()
-                .await;
-            let mut stop = false;
-            for ending in endings {
-                let (size, ended) = ending?;
-                let error = match ended {
-                    Ended::Made(got, error) => {
-                        made += got;
-                        missing -= got.min(size);
-                        error
+            let first = Call {
+                offer,
+                attempt,
+                count: tally.missing(),
+                // Who is asked first has had its turn, whatever it answers.
+                turn: wish.turn.filter(|_| at == 0),
+            };
+            self.ask(lease, (shared, &own), wish, first, &mut tally)
+                .await?;
+        }
+        Ok(tally)
+    }
+
+    /// Asks at one offer for all that is missing, in as many calls as it takes.
+    async fn ask(
+        &self,
+        lease: &Lease,
+        (shared, own): (&Refusals, &Refusals),
+        wish: &Wish<'_>,
+        call: Call<'_>,
+        tally: &mut Tally,
+    ) -> Result<()> {
+        let offer = call.offer;
+        let batch = self.provider(&offer.provider)?.info().batch.max(1);
+        let whole = Refusals::default();
+        let endings: Vec<Result<Option<(u32, Ended)>>> = stream::iter(split(call.count, batch))
+            .map(|count| {
+                let call = Call { count, ..call };
+                let whole = &whole;
+                async move {
+                    let known = own.of(offer).or_else(|| shared.of(offer));
+                    if known.or_else(|| whole.of(offer)).is_some() {
+                        return Ok(None);
                     }
-                    Ended::Refused(error) => Some(error),
-                    Ended::Unknown(error) => {
-                        missing -= size;
-                        uncertain.push(error);
-                        None
+                    let ended = self.attempt(lease, wish, &call).await?;
+                    if let Some(error) = ended.error() {
+                        if error.is_refused_whole() && count > 1 {
+                            whole.add(self.cover(offer, error));
+                        } else {
+                            self.close(offer, error, (shared, own)).await?;
+                        }
                     }
-                };
-                if let Some(error) = error {
-                    stop |= error.kind().remedy() == Remedy::GiveUp;
-                    closed.push(self.mark(offer, &error).await?);
-                    errors.push(error.with_context("offer", offer.label()));
+                    Ok(Some((count, ended)))
                 }
+            })
+            .buffer_unordered(CREATES)
+            .collect()
+            .await;
+        // All or nothing: so many were refused as a whole, so fewer are there.
+        let mut below = 0;
+        let mut refusal = None;
+        for ending in endings {
+            let Some((count, ended)) = ending? else {
+                continue;
+            };
+            if ended.is_refused_whole() && (below == 0 || count < below) {
+                below = count;
+                refusal = ended.error().map(Error::report);
             }
-            if stop {
-                break;
+            tally.count(offer, count, ended);
+        }
+        while below > 1 && tally.missing() > 0 && !tally.is_hopeless() {
+            let count = (below / 2).min(tally.missing());
+            let part = Call {
+                count,
+                turn: None,
+                ..call
+            };
+            let ended = self.attempt(lease, wish, &part).await?;
+            match ended.error() {
+                Some(error) if error.is_refused_whole() => below = count,
+                Some(error) => {
+                    // What it has is had.
+                    self.close(offer, error, (shared, own)).await?;
+                    below = 0;
+                }
+                None => below -= count,
             }
+            tally.count(offer, count, ended);
         }
-        if missing == 0 {
-            errors.clear();
+        if let Some(report) = refusal.filter(|_| below == 1) {
+            self.close(offer, &report.into(), (shared, own)).await?;
         }
-        errors.append(&mut uncertain);
-        Ok((made, errors))
+        Ok(())
+    }
+
+    /// Nobody asks at this offer again in this run: this step, or all of them if the answer was
+    /// about the place and not about the request.
+    async fn close(
+        &self,
+        offer: &Offer,
+        error: &Error,
+        (shared, own): (&Refusals, &Refusals),
+    ) -> Result<()> {
+        let mark = self.mark(offer, error).await?;
+        if error.kind().remedy() == Remedy::GiveUp {
+            own.add(mark);
+        } else {
+            shared.add(mark);
+        }
+        Ok(())
     }
 
     /// Asks the provider of an offer whether it would take a request for a machine of a pool,
@@ -163,27 +268,22 @@ impl Engine {
             pool,
             spec: &spec,
             reason: "preflight",
+            turn: None,
         };
         let claim = self.new_claim(&wish, 1, offer, 1);
         requests.preflight(&claim.request).await.map(|()| true)
     }
 
     /// One call: claim, ask, close the claim.
-    async fn attempt(
-        &self,
-        lease: &Lease,
-        wish: &Wish<'_>,
-        count: u32,
-        offer: &Offer,
-        attempt: u32,
-    ) -> Result<Ended> {
+    async fn attempt(&self, lease: &Lease, wish: &Wish<'_>, call: &Call<'_>) -> Result<Ended> {
+        let Call { offer, attempt, .. } = *call;
         let provider = self.provider(&offer.provider)?;
-        let claim = self.new_claim(wish, count, offer, attempt);
+        let claim = self.new_claim(wish, call.count, offer, attempt);
         let events = [self.recorder.event(EventKind::ClaimOpened {
             claim: claim.id,
             attempt,
             pool: wish.pool.to_owned(),
-            count,
+            count: call.count,
             offer: offer.label(),
             price: offer.price,
             reason: if offer.reason.is_empty() {
@@ -192,7 +292,9 @@ impl Engine {
                 format!("{}; {}", wish.reason, offer.reason)
             },
         })];
-        self.store.open_claim(lease, &claim, &events).await?;
+        self.store
+            .open_claim_in_turn(lease, &claim, call.turn, &events)
+            .await?;
         self.recorder.announce(&events);
         match provider.create(&claim.request).await {
             Ok(created) => {
@@ -224,6 +326,7 @@ impl Engine {
             market: offer.market,
             ..wish.spec.clone()
         };
+        self.fleet.cap_spot(wish.pool, &offer.provider, &mut spec);
         let now = self.clock.now();
         let pool = self.fleet.pools.get(wish.pool);
         if let Some(limit) = pool.and_then(|pool| pool.limits.max_runtime) {
@@ -251,53 +354,39 @@ impl Engine {
         }
     }
 
-    /// Remembers that an offer failed: for this step in any case, and for everybody if the cloud
-    /// has no capacity. A quota is not kept: it ends when the user raises it, not with time.
+    /// Remembers that an offer failed: for this run in any case, and for everybody if the cloud has
+    /// no capacity. A quota is not kept: it ends when the user raises it, not with time.
     async fn mark(&self, offer: &Offer, error: &Error) -> Result<Mark> {
+        let mark = self.cover(offer, error);
+        if error.kind() == Kind::Capacity {
+            return self.remember_refusal(offer, error, &mark).await;
+        }
+        Ok(mark)
+    }
+
+    /// What a refusal covers, by its scope. Where it does not say how far it reaches: quotas,
+    /// outages and our own breakers are those of a region, credentials those of a provider.
+    fn cover(&self, offer: &Offer, error: &Error) -> Mark {
         let scope = error.scope().unwrap_or(match error.kind() {
-            Kind::Quota | Kind::Suspended | Kind::Auth => Scope::Provider,
-            Kind::Unavailable | Kind::Timeout | Kind::RateLimited => Scope::Region,
+            Kind::Auth => Scope::Provider,
+            Kind::Quota
+            | Kind::Suspended
+            | Kind::Unavailable
+            | Kind::Timeout
+            | Kind::RateLimited => Scope::Region,
             _ => Scope::Zone,
         });
         let capacity = error.kind() == Kind::Capacity;
-        let mark = Mark {
+        Mark {
             provider: offer.provider.clone(),
             region: (scope != Scope::Provider).then(|| offer.region.clone()),
             zone: (scope == Scope::Zone).then(|| offer.zone.clone()).flatten(),
             instance_type: capacity.then(|| offer.instance_type.clone()),
             market: capacity.then_some(offer.market),
-            until: self.clock.now() + SOLD_OUT,
+            until: self.clock.now(),
             error: error.report(),
-        };
-        if capacity {
-            // Zones that the cloud names in the same breath have some, whatever we believed.
-            for zone in &named_zones(error) {
-                self.store
-                    .lift_mark(&Offer {
-                        zone: Some(zone.clone()),
-                        ..offer.clone()
-                    })
-                    .await?;
-            }
-            self.store.put_mark(&mark).await?;
-            self.recorder.note(EventKind::CapacityMarked {
-                place: offer.label(),
-                until: mark.until,
-                error: error.report(),
-            });
         }
-        Ok(mark)
     }
-}
-
-/// The zones that a refusal names as having capacity: see [`Error::ZONES`].
-fn named_zones(error: &Error) -> Vec<String> {
-    error
-        .context()
-        .filter(|(name, _)| *name == Error::ZONES)
-        .flat_map(|(_, zones)| zones.split(", "))
-        .map(str::to_owned)
-        .collect()
 }
 
 /// `count` in parts of at most `batch`.

@@ -1,14 +1,17 @@
 //! Rate budgets: no call leaves before the cloud's documented bucket has a token for it.
 //!
 //! The buckets are in the journal, so all processes share them. When calls queue up at a bucket, the
-//! urgent ones (delete before change before create before looking) go first.
+//! urgent ones (delete before change before create before looking) go first: inside a process by
+//! the order in which they ask the journal, between processes by what the journal says of who
+//! waits. Throttling answers correct level and rate of a bucket, for all processes.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use fleetwright_core::{ApiLimit, Clock, LimitUnit, ProviderInfo, Result};
-use fleetwright_store::{Store, Taken};
+use fleetwright_core::{ApiLimit, Clock, Error, LimitUnit, ProviderInfo, Result};
+use fleetwright_store::{Draw, Store, Taken, Throttled};
+use jiff::Timestamp;
 
 use super::Ask;
 
@@ -18,20 +21,20 @@ const PENALTY: Duration = Duration::from_secs(1);
 const TURN: Duration = Duration::from_millis(10);
 
 pub(crate) struct Budget {
-    prefix: String,
+    account: String,
     regions: Vec<String>,
     limits: Vec<ApiLimit>,
     store: Option<Store>,
     /// Calls waiting at each bucket, by priority.
     waiting: Mutex<HashMap<String, [usize; 4]>>,
     /// Without a journal, penalties are remembered here.
-    penalties: Mutex<HashMap<String, jiff::Timestamp>>,
+    penalties: Mutex<HashMap<String, Timestamp>>,
 }
 
 impl Budget {
     pub(crate) fn new(info: &ProviderInfo, store: Option<Store>) -> Self {
         Self {
-            prefix: format!("{}:{}", info.kind, info.account),
+            account: account(info),
             regions: info.regions.clone(),
             limits: info.limits.clone(),
             store,
@@ -44,10 +47,7 @@ impl Budget {
     pub(crate) async fn take(&self, ask: Ask<'_>, clock: &dyn Clock) -> Result<()> {
         let priority = usize::from(ask.operation.priority());
         for (bucket, limit) in self.buckets(ask) {
-            let amount = match limit.unit {
-                LimitUnit::Calls => 1,
-                LimitUnit::Machines => ask.machines,
-            };
+            let amount = amount(limit, ask);
             if amount == 0 {
                 continue;
             }
@@ -57,7 +57,10 @@ impl Budget {
                     clock.sleep(TURN).await;
                     continue;
                 }
-                match self.try_take(&bucket, limit, amount, clock).await? {
+                match self
+                    .try_take(&bucket, draw(limit, ask, amount), clock)
+                    .await?
+                {
                     Taken::Granted => break,
                     Taken::Wait(wait) => clock.sleep(wait.max(Duration::from_millis(1))).await,
                 }
@@ -66,18 +69,10 @@ impl Budget {
         Ok(())
     }
 
-    async fn try_take(
-        &self,
-        bucket: &str,
-        limit: &ApiLimit,
-        amount: u32,
-        clock: &dyn Clock,
-    ) -> Result<Taken> {
+    async fn try_take(&self, bucket: &str, draw: Draw, clock: &dyn Clock) -> Result<Taken> {
         let now = clock.now();
         if let Some(store) = &self.store {
-            return store
-                .take(bucket, limit.burst, limit.per_minute, amount, now)
-                .await;
+            return store.take(bucket, draw, now).await;
         }
         let penalties = self
             .penalties
@@ -95,23 +90,37 @@ impl Budget {
     pub(crate) async fn penalize(
         &self,
         ask: Ask<'_>,
-        after: Option<Duration>,
-        clock: &dyn Clock,
+        error: &Error,
+        sent_at: Timestamp,
+        now: Timestamp,
     ) -> Result<()> {
-        let until = clock.now() + after.unwrap_or(PENALTY);
+        let after = error.retry_after();
+        let until = now + after.unwrap_or(PENALTY);
+        // A call that was not even sent comes from an announcement: see `Error::ANNOUNCED`.
+        let announced = error.context().any(|(name, _)| name == Error::ANNOUNCED);
         for (bucket, limit) in self.buckets(ask) {
-            if let Some(store) = &self.store {
-                store.penalize(&bucket, until).await?;
-                if limit.unit == LimitUnit::Machines {
-                    store.give_back(&bucket, ask.machines).await?;
-                }
-            } else {
+            let amount = amount(limit, ask);
+            let Some(store) = &self.store else {
                 let mut all = self
                     .penalties
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner);
                 all.insert(bucket, until);
+                continue;
+            };
+            if limit.unit == LimitUnit::Machines {
+                store.give_back(&bucket, amount).await?;
             }
+            let answer = Throttled {
+                until,
+                sent_at,
+                // Who names the time to come back says that there is enough by then.
+                left: if after.is_some() { amount } else { 0 },
+                refused: !announced,
+            };
+            store
+                .penalize(&bucket, draw(limit, ask, amount), answer, now)
+                .await?;
         }
         Ok(())
     }
@@ -124,7 +133,7 @@ impl Budget {
             .iter()
             .filter(|limit| limit.operations.contains(&ask.operation))
         {
-            let name = |region: &str| format!("{}:{region}:{}", self.prefix, limit.family);
+            let name = |region: &str| bucket_name(&self.account, limit, region);
             match (limit.per_region, ask.region) {
                 (false, _) => buckets.push((name("*"), limit)),
                 (true, Some(region)) => buckets.push((name(region), limit)),
@@ -134,6 +143,39 @@ impl Budget {
             }
         }
         buckets
+    }
+}
+
+/// Whose budgets and breakers: providers of the same kind and account share them.
+pub(crate) fn account(info: &ProviderInfo) -> String {
+    format!("{}:{}", info.kind, info.account)
+}
+
+/// The name of a bucket in the journal.
+pub(crate) fn bucket_name(account: &str, limit: &ApiLimit, region: &str) -> String {
+    format!("{account}:{region}:{}", limit.family)
+}
+
+/// How many tokens a call takes.
+fn amount(limit: &ApiLimit, ask: Ask<'_>) -> u32 {
+    match limit.unit {
+        LimitUnit::Calls => 1,
+        LimitUnit::Machines => ask.machines,
+    }
+}
+
+fn draw(limit: &ApiLimit, ask: Ask<'_>, amount: u32) -> Draw {
+    let mut priorities = limit
+        .operations
+        .iter()
+        .map(|operation| operation.priority());
+    let first = priorities.next();
+    Draw {
+        burst: limit.burst,
+        per_minute: limit.per_minute,
+        amount,
+        priority: ask.operation.priority(),
+        contended: priorities.any(|priority| Some(priority) != first),
     }
 }
 

@@ -7,7 +7,7 @@
 
 mod abilities;
 mod breaker;
-mod budget;
+pub(crate) mod budget;
 
 use std::fmt;
 use std::future::Future;
@@ -21,10 +21,11 @@ use fleetwright_core::{
     EventKind, Groups, Idempotency, Interruptions, Kind, ListRequest, Listing, Node, NodeId,
     Operation, Provider, ProviderInfo, Quotas, Remedy, Requests, Result,
 };
+use fleetwright_store::Patience;
 use tokio::sync::Semaphore;
 
 use self::abilities::Abilities;
-use self::breaker::{Breakers, Transition};
+use self::breaker::{Breakers, Refusal, Transition};
 use self::budget::Budget;
 use crate::Recorder;
 
@@ -79,7 +80,7 @@ pub(crate) struct Guard {
     policy: Policy,
     clock: Arc<dyn Clock>,
     recorder: Option<Arc<Recorder>>,
-    breakers: Mutex<Breakers>,
+    breakers: Breakers,
     budget: Budget,
     permits: Semaphore,
     jitter: Mutex<u64>,
@@ -98,9 +99,9 @@ pub(crate) struct Ask<'a> {
 // === impl Guarded ===
 
 impl Guarded {
-    /// Puts a provider behind the guard. The store holds the rate budgets that all processes share;
-    /// without one nothing is counted, and only a throttling answer holds calls back. The recorder
-    /// hears of repeated calls and of the breaker.
+    /// Puts a provider behind the guard. The store holds the rate budgets and breakers that all
+    /// processes share; without one nothing is counted, only a throttling answer holds calls back,
+    /// and breakers are this guard's own. The recorder hears of repeated calls and of the breaker.
     pub fn new(
         inner: Arc<dyn Provider>,
         policy: Policy,
@@ -110,7 +111,14 @@ impl Guarded {
     ) -> Self {
         let guard = Arc::new(Guard {
             info: inner.info().clone(),
-            breakers: Mutex::new(Breakers::new(policy.breaker_failures, policy.breaker_pause)),
+            breakers: Breakers::new(
+                budget::account(inner.info()),
+                Patience {
+                    failures: policy.breaker_failures,
+                    pause: policy.breaker_pause,
+                },
+                store.clone(),
+            ),
             budget: Budget::new(inner.info(), store),
             permits: Semaphore::new(policy.permits),
             jitter: Mutex::new(policy.seed),
@@ -302,24 +310,23 @@ impl Guard {
         make: impl Fn() -> Call<'a, T>,
     ) -> Result<T> {
         let place = ask.region.unwrap_or("*");
-        self.breakers()
-            .admit(place, self.clock.now())
-            .map_err(|wait| {
-                Error::new(
-                    Kind::Suspended,
-                    format!("`{}` is not asked: it failed too often", self.info.name),
-                )
-                .with_retry_after(wait)
-                .with_hint(format!(
-                    "the next try is allowed in {} s",
-                    wait.as_secs().max(1)
-                ))
-            })?;
+        let admitted = self.breakers.admit(place, self.clock.now()).await?;
+        let pass = admitted.map_err(|refusal| self.suspended(&refusal))?;
         // An error of the journal, which holds the budgets, says nothing about the provider.
         self.budget.take(ask, &*self.clock).await?;
         let outcome = self.admitted(ask, limit, make).await;
-        let healthy = !matches!(&outcome, Err(error) if breaker_counts(error.kind()));
-        match self.breakers().settle(place, healthy, self.clock.now()) {
+        let failure = outcome
+            .as_ref()
+            .err()
+            .filter(|error| breaker_counts(error.kind()));
+        let now = self.clock.now();
+        let settled = self.breakers.settle(place, pass, failure, now).await;
+        // The provider's answer must not be lost because the journal cannot keep the breaker.
+        let changed = settled.unwrap_or_else(|error| {
+            tracing::warn!(%error, place, "the state of the breaker is not kept");
+            None
+        });
+        match changed {
             Some(Transition::Opened) => self.breaker_changed(place, true, "too many failures"),
             Some(Transition::Closed) => self.breaker_changed(place, false, "it answers again"),
             None => {}
@@ -337,6 +344,7 @@ impl Guard {
             self.permits.acquire().await.map_err(|e| {
                 Error::new(Kind::Unexpected, "the guard was shut down").with_source(e)
             })?;
+        let sent_at = self.clock.now();
         let call = make();
         let outcome = tokio::select! {
             outcome = call => outcome,
@@ -352,7 +360,7 @@ impl Guard {
             && error.kind() == Kind::RateLimited
         {
             self.budget
-                .penalize(ask, error.retry_after(), &*self.clock)
+                .penalize(ask, error, sent_at, self.clock.now())
                 .await?;
         }
         outcome
@@ -385,8 +393,18 @@ impl Guard {
         most.saturating_mul(share) / 65_536
     }
 
-    fn breakers(&self) -> std::sync::MutexGuard<'_, Breakers> {
-        self.breakers.lock().unwrap_or_else(PoisonError::into_inner)
+    fn suspended(&self, refusal: &Refusal) -> Error {
+        Error::new(
+            Kind::Suspended,
+            format!("`{}` is not asked: it failed too often", self.info.name),
+        )
+        .with_retry_after(refusal.wait)
+        .with_context("failing-since", refusal.since.to_string())
+        .with_context("last-failure", refusal.error.clone())
+        .with_hint(format!(
+            "the next try is allowed in {} s",
+            refusal.wait.as_secs().max(1)
+        ))
     }
 
     fn breaker_changed(&self, place: &str, open: bool, reason: &str) {

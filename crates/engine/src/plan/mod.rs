@@ -5,24 +5,27 @@
 //! twice because a cloud did not answer.
 
 mod cost;
+mod create;
+mod mix;
+mod rates;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use fleetwright_core::ability::{Member, MemberHealth};
 use fleetwright_core::{
-    Action, Boot, Brake, Claim, Life, Limits, Node, NodeId, NodeRecord, Plan, Pool, Purpose, Step,
-    Withheld, keys,
+    Action, Boot, Brake, BudgetVerdict, Claim, Life, Limits, Node, NodeId, NodeRecord, Plan,
+    PlanMoney, Pool, Purpose, Step, Withheld, keys,
 };
 
 use self::cost::Costs;
+use self::create::Gap;
+use crate::budget::Ledger;
 use crate::life::elapsed;
 use crate::tenure::{is_idle_too_long, is_over};
-use crate::{Fleet, Observation, Selection, select_offers};
-
-/// Offers that a create step carries at most.
-const MOST_OFFERS: usize = 32;
+use crate::{Fleet, Observation, Seen};
 
 /// What a plan may do beyond the ordinary.
 #[derive(Debug, Clone, Default)]
@@ -44,7 +47,10 @@ pub fn plan(
     purpose: Purpose,
     options: &PlanOptions,
 ) -> Plan {
+    let billing = |provider: &str| observation.billing(provider);
     let mut planner = Planner {
+        ledger: Ledger::new(fleet, observation, &billing),
+        verdicts: Vec::new(),
         fleet,
         observation,
         options,
@@ -53,12 +59,14 @@ pub fn plan(
         steps: Vec::new(),
         withheld: Vec::new(),
         removals: 0,
+        providers: Cow::Borrowed(&observation.providers),
+        taken: observation.taken.clone(),
     };
-    let limited = matches!(purpose, Purpose::Expire { .. });
-    planner.resolve_claims(limited);
-    planner.adopt_orphans(limited);
+    planner.resolve_claims(&purpose);
+    planner.adopt_orphans(&purpose);
     match &purpose {
-        Purpose::Converge => planner.converge(),
+        Purpose::Converge => planner.converge(None),
+        Purpose::Scale { pools, .. } => planner.converge(Some(pools)),
         Purpose::Remove { nodes } => planner.remove(nodes.as_deref()),
         Purpose::Expire { idle } => planner.expire(idle),
     }
@@ -69,9 +77,14 @@ pub fn plan(
         .count();
     let brake = match purpose {
         Purpose::Remove { .. } | Purpose::Expire { .. } => None,
-        Purpose::Converge => planner.brake(live),
+        Purpose::Converge | Purpose::Scale { .. } => planner.brake(live),
     };
     let costs = Costs::of(&observation.records, &planner.steps);
+    let money = PlanMoney {
+        budgets: planner.ledger.lines(),
+        verdicts: planner.verdicts,
+        ..costs.money
+    };
     Plan {
         version: Plan::VERSION,
         fleet: fleet.name.clone(),
@@ -83,6 +96,7 @@ pub fn plan(
         brake,
         cost_now: costs.now,
         cost_after: costs.after,
+        money,
     }
 }
 
@@ -116,6 +130,12 @@ struct Planner<'a> {
     steps: Vec<Step>,
     withheld: Vec<Withheld>,
     removals: usize,
+    /// What each provider showed, at the prices that are left.
+    providers: Cow<'a, BTreeMap<String, Seen>>,
+    /// How many machines have taken each rate, those of the plan included.
+    taken: Vec<u32>,
+    ledger: Ledger<'a>,
+    verdicts: Vec<BudgetVerdict>,
 }
 
 /// Members by provider, balancer and node.
@@ -132,11 +152,16 @@ fn members(observation: &Observation) -> HashMap<(&str, &str, &NodeId), &MemberH
 }
 
 impl<'a> Planner<'a> {
-    /// Open claims come first. `limited`: only those for pools whose nodes run out of time.
-    fn resolve_claims(&mut self, limited: bool) {
+    /// Open claims come first: those of the pools that this is about.
+    fn resolve_claims(&mut self, purpose: &Purpose) {
         for claim in &self.observation.claims {
             let pool = self.fleet.pools.get(&claim.pool);
-            if limited && pool.is_none_or(|pool| !pool.limits.ends_nodes()) {
+            let concerned = match purpose {
+                Purpose::Expire { .. } => pool.is_some_and(|pool| pool.limits.ends_nodes()),
+                Purpose::Scale { pools, .. } => pools.contains(&claim.pool),
+                Purpose::Converge | Purpose::Remove { .. } => true,
+            };
+            if !concerned {
                 continue;
             }
             let action = Action::Resolve {
@@ -159,10 +184,17 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Our nodes without a record get one. `limited`: only those whose label tells an end.
-    fn adopt_orphans(&mut self, limited: bool) {
+    /// Our nodes without a record get one; if only some of them are concerned, these.
+    fn adopt_orphans(&mut self, purpose: &Purpose) {
         for node in self.observation.orphans() {
-            if limited && node.label(keys::EXPIRY).is_none() {
+            let concerned = match purpose {
+                Purpose::Expire { .. } => node.label(keys::EXPIRY).is_some(),
+                Purpose::Scale { pools, .. } => node
+                    .label(keys::POOL)
+                    .is_some_and(|pool| pools.contains(pool)),
+                Purpose::Converge | Purpose::Remove { .. } => true,
+            };
+            if !concerned {
                 continue;
             }
             let age = node
@@ -196,7 +228,9 @@ impl<'a> Planner<'a> {
         }
     }
 
-    fn converge(&mut self) {
+    /// Every pool at its size; or only some, and of these only those whose size was decided on:
+    /// somebody may have given that up meanwhile.
+    fn converge(&mut self, only: Option<&BTreeSet<String>>) {
         let mut by_pool: BTreeMap<&str, Vec<&'a NodeRecord>> = BTreeMap::new();
         for record in &self.observation.records {
             by_pool.entry(&record.pool).or_default().push(record);
@@ -213,7 +247,7 @@ impl<'a> Planner<'a> {
                 .or_default() += 1;
         }
         for (name, records) in &by_pool {
-            if !self.fleet.pools.contains_key(*name) {
+            if only.is_none() && !self.fleet.pools.contains_key(*name) {
                 let reason = format!("pool `{name}` is not in the configuration");
                 for record in records {
                     self.delete(record, &reason);
@@ -221,6 +255,10 @@ impl<'a> Planner<'a> {
             }
         }
         for (name, pool) in &self.fleet.pools {
+            let is_decided = self.observation.agreed.contains_key(name);
+            if only.is_some_and(|only| !is_decided || !only.contains(name)) {
+                continue;
+            }
             let records = by_pool.remove(name.as_str()).unwrap_or_default();
             let pending = pending.get(name.as_str()).copied().unwrap_or(0);
             let orphans = orphans.get(name.as_str()).copied().unwrap_or(0);
@@ -280,14 +318,25 @@ impl<'a> Planner<'a> {
                 plural(have, "node")
             );
             let all = kept.into_iter().chain(wanted.iter().copied()).collect();
-            let surplus = pick_surplus(all, have - desired, generation.short());
+            let surplus = mix::pick(pool, all, have - desired, desired, generation.short());
+            let removals = self.removals;
             for record in &surplus {
                 self.delete(record, &reason);
             }
+            // Whoever lets a pool be scaled has agreed to the steps that this may take.
+            let agreed = self.observation.agreed.get(name).copied().unwrap_or(0);
+            self.removals = removals + (self.removals - removals).saturating_sub(agreed);
             let leaving: HashSet<&NodeId> = surplus.iter().map(|record| &record.id).collect();
             wanted.retain(|record| !leaving.contains(&record.id));
         } else if with_orphans < desired {
-            self.create(name, pool, desired - with_orphans, with_orphans, ended);
+            let placed = self.placed(name, wanted.iter().chain(&kept).copied());
+            let gap = Gap {
+                missing: desired - with_orphans,
+                have: with_orphans,
+                ended,
+                wanted: desired,
+            };
+            self.create(name, pool, gap, placed);
         }
         if let Some(balancer) = &pool.balancer {
             self.register(balancer, &wanted);
@@ -314,57 +363,6 @@ impl<'a> Planner<'a> {
             reason = format!("it is {} for more than {limit}", record.life);
         }
         self.delete(record, &reason);
-    }
-
-    fn create(&mut self, name: &str, pool: &Pool, count: usize, have: usize, ended: usize) {
-        let Selection {
-            mut offers,
-            excluded,
-        } = select_offers(pool, &self.observation.providers, &self.observation.marks);
-        if offers.is_empty() {
-            let mut why: Vec<String> = excluded
-                .iter()
-                .map(|e| format!("{}: {}", e.what, e.why))
-                .collect();
-            why.dedup();
-            let more = why.len().saturating_sub(4);
-            why.truncate(4);
-            if more > 0 {
-                why.push(format!("and {more} more"));
-            }
-            let reason = if why.is_empty() {
-                "nothing is on offer".into()
-            } else {
-                why.join("; ")
-            };
-            self.withheld.push(Withheld {
-                subject: format!("pool {name}"),
-                what: format!("create {count}"),
-                reason: format!("no offer is left: {reason}"),
-            });
-            return;
-        }
-        offers.truncate(MOST_OFFERS);
-        let spec = self.fleet.node_spec(name, pool, &self.observation.journal);
-        let besides = if ended == 0 {
-            String::new()
-        } else {
-            format!(" besides {ended} whose time is over")
-        };
-        let reason = format!(
-            "pool `{name}` has {}{besides} and wants {}",
-            plural(have, "node"),
-            self.observation.wanted(name, pool)
-        );
-        self.steps.push(Step {
-            action: Action::Create {
-                pool: name.to_owned(),
-                count: u32::try_from(count).unwrap_or(u32::MAX),
-                offers,
-                spec: Box::new(spec),
-            },
-            reason,
-        });
     }
 
     fn register(&mut self, balancer: &str, wanted: &[&'a NodeRecord]) {

@@ -55,6 +55,11 @@ impl Bed {
         }
     }
 
+    /// From now on engines see the same cloud with another configuration, such as other prices.
+    pub(crate) fn reconfigure(&mut self, config: SimConfig) {
+        self.config = config;
+    }
+
     /// An engine as a process of its own would have it, on the journal of this name.
     pub(crate) async fn engine_on(&self, journal: &str, fleet: Fleet) -> Engine {
         self.build(journal, fleet, None).await

@@ -9,3 +9,4 @@ mod bed;
 mod conformance;
 mod engine;
 mod guard;
+mod virtual_clock;

@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fleetwright_core::{HourlyPrice, Pool, Provider, check_name, keys};
+use fleetwright_core::{
+    Budget, Candidate, GpuWish, HourlyPrice, Pool, PriceRule, Provider, Requirements, Strategy,
+    check_name, keys,
+};
 
 use super::parse::Places;
 use super::shape::join;
 use super::source::Problem;
-use super::{Config, suggest};
+use super::{Config, scaling, suggest};
 use crate::env::Environment;
 
 /// Longest label key or value that every cloud accepts.
@@ -28,9 +31,13 @@ pub(crate) fn meaning(
         problems: Vec::new(),
     };
     check.top_level(config);
+    check.budget(config.budget.as_ref(), "budget");
     check.names(config, provider_names);
+    check.prices(&config.prices, provider_names);
     for (name, pool) in &config.pools {
-        check.pool(pool, &join("pools", name), provider_names);
+        let key = join("pools", name);
+        check.pool(pool, &key, provider_names);
+        check.budget(pool.budget.as_ref(), &join(&key, "budget"));
     }
     let expand = |path: &mut PathBuf| *path = environment.expand(path, directory);
     config.store.path.iter_mut().for_each(expand);
@@ -95,6 +102,34 @@ impl Check<'_> {
         }
     }
 
+    fn prices(&mut self, rules: &[PriceRule], provider_names: &[String]) {
+        for (at, rule) in rules.iter().enumerate() {
+            let key = format!("prices[{at}]");
+            if let Some(name) = rule
+                .provider
+                .as_ref()
+                .filter(|n| !provider_names.contains(n))
+            {
+                let known = provider_names.iter().map(String::as_str);
+                self.report(
+                    &join(&key, "provider"),
+                    Problem {
+                        hint: suggest::hint(name, "configured providers", known),
+                        ..Problem::new(format!("no provider is named `{name}`"))
+                    },
+                );
+            }
+            if let Some((below, error)) = rule.problem() {
+                let key = if below.is_empty() {
+                    key
+                } else {
+                    join(&key, below)
+                };
+                self.report(&key, Problem::from_error(&error));
+            }
+        }
+    }
+
     fn pool(&mut self, pool: &Pool, key: &str, provider_names: &[String]) {
         for (at, candidate) in pool.candidates.iter().enumerate() {
             if !provider_names.contains(&candidate.provider) {
@@ -107,6 +142,19 @@ impl Check<'_> {
                     },
                 );
             }
+        }
+        self.size(pool, key);
+        self.choice(pool, key);
+        if let Some(Err(error)) = pool
+            .requirements
+            .gpu_model
+            .as_deref()
+            .map(str::parse::<GpuWish>)
+        {
+            self.report(
+                &format!("{key}.requirements.gpu_model"),
+                Problem::from_error(&error),
+            );
         }
         if let Some(Err(error)) = pool.max_price.as_deref().map(str::parse::<HourlyPrice>) {
             self.report(&join(key, "max_price"), Problem::from_error(&error));
@@ -136,6 +184,9 @@ impl Check<'_> {
             }
         }
         self.tenure(pool, key);
+        for (below, problem) in scaling::problems(pool) {
+            self.report(&format!("{key}.{below}"), problem);
+        }
         let limits = [
             ("boot", Some(pool.limits.boot)),
             ("bootstrap", Some(pool.limits.bootstrap)),
@@ -149,6 +200,65 @@ impl Check<'_> {
                 let key = join(&join(key, "limits"), name);
                 self.report(&key, Problem::new(format!("`{key}` must be more than 0s")));
             }
+        }
+    }
+
+    fn size(&mut self, pool: &Pool, key: &str) {
+        let Pool {
+            desired, min, max, ..
+        } = *pool;
+        if let (Some(min), Some(max)) = (min, max)
+            && min > max
+        {
+            let problem = Problem::new(format!("`min` is {min}, and `max` is less: {max}"));
+            self.report(&join(key, "min"), problem);
+            return;
+        }
+        if let Some(min) = min.filter(|min| *min > desired) {
+            let problem = Problem::new(format!("`desired` is {desired}, and `min` is more: {min}"));
+            self.report(&join(key, "desired"), problem);
+        }
+        if let Some(max) = max.filter(|max| *max < desired) {
+            let problem = Problem::new(format!("`desired` is {desired}, and `max` is less: {max}"));
+            self.report(&join(key, "desired"), problem);
+        }
+    }
+
+    /// Strategies, markets, requirements and candidates that contradict themselves.
+    fn choice(&mut self, pool: &Pool, key: &str) {
+        if let Some(problem) = pool.strategy.problem() {
+            self.report(&join(key, "strategy"), Problem::new(problem));
+        }
+        if let Some((least, most)) = pool.requirements.contradiction() {
+            let problem = Problem::new(format!("`{least}` is more than `{most}`"));
+            self.report(&format!("{key}.requirements.{least}"), problem);
+        }
+        if let Some(markets) = &pool.markets
+            && markets.spot_percent > 100
+        {
+            let key = format!("{key}.markets.spot_percent");
+            self.report(&key, Problem::new(format!("`{key}` must be at most 100")));
+        }
+        for (at, candidate) in pool.candidates.iter().enumerate() {
+            let place = format!("{key}.candidates[{at}]");
+            if candidate.zone.is_some() && !candidate.zones.is_empty() {
+                let problem = Problem::new("zones are given twice")
+                    .with_hint("keep either `zone` or `zones`");
+                self.report(&join(&place, "zones"), problem);
+            }
+            let market = join(&place, "market");
+            if pool.markets.is_some() && self.places.has(&market) {
+                let problem = Problem::new("the markets of this pool are divided by `markets`")
+                    .with_hint("leave `market` out, or take `markets` away");
+                self.report(&market, problem);
+            }
+        }
+        let all_last = |c: &Candidate| c.weight == Some(0);
+        let rotates = pool.strategy.contains(|one| one == Strategy::RoundRobin);
+        if rotates && !pool.candidates.is_empty() && pool.candidates.iter().all(all_last) {
+            let problem = Problem::new("no candidate has a weight, so none ever has its turn")
+                .with_hint("give one a `weight` above 0");
+            self.report(&format!("{key}.candidates[0].weight"), problem);
         }
     }
 
@@ -324,6 +434,29 @@ pub(crate) fn against_providers(
             })
             .map(|(_, provider)| &**provider)
             .collect();
+        for (at, pattern) in pool.requirements.regions.iter().enumerate() {
+            let one = Requirements {
+                regions: vec![pattern.clone()],
+                ..Requirements::default()
+            };
+            let mut regions: Vec<&str> = used
+                .iter()
+                .flat_map(|provider| provider.info().regions.iter().map(String::as_str))
+                .collect();
+            regions.sort_unstable();
+            regions.dedup();
+            if !regions.is_empty() && !regions.iter().any(|region| one.takes_region(region)) {
+                report(
+                    format!("{key}.requirements.regions[{at}]"),
+                    Problem {
+                        hint: suggest::hint(pattern, "their regions", regions.iter().copied()),
+                        ..Problem::new(format!(
+                            "no region of the pool's providers is meant by `{pattern}`"
+                        ))
+                    },
+                );
+            }
+        }
         // Inline or from a file: the reader is shown the key that is there.
         let user_data = join(&key, "user_data");
         let user_data = if places.has(&user_data) {
@@ -370,6 +503,17 @@ pub(crate) fn against_providers(
                     provider.info().name
                 ))
                 .with_hint("limit them by `max_runtime`"),
+            );
+        }
+        let on_nodes = pool.scaling.iter().flat_map(|scaling| &scaling.signals);
+        let on_nodes = on_nodes.filter(|(_, config)| config.nodes.is_some());
+        if let (Some(provider), Some((signal, _))) = (silent, on_nodes.into_iter().next()) {
+            report(
+                format!("{key}.scaling.signals.{signal}.nodes"),
+                Problem::new(format!(
+                    "nodes of the provider `{}` cannot be logged in to: nobody can tell their load",
+                    provider.info().name
+                )),
             );
         }
         let without = used.iter().find(|p| p.balancers().is_none());

@@ -12,6 +12,7 @@
 mod check;
 mod discover;
 mod parse;
+mod scaling;
 mod shape;
 mod source;
 mod suggest;
@@ -22,7 +23,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fleetwright_core::{Pool, Provider, Result, Span, check_name};
+use fleetwright_core::{Budget, Pool, PriceRule, Provider, Result, Span, check_name};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -33,6 +34,7 @@ pub use discover::Origin;
 pub use source::{Problem, Problems, Source, render};
 
 pub(crate) use parse::TopLevel;
+pub use suggest::closest;
 pub(crate) use suggest::hint as hint_for;
 
 use discover::Found;
@@ -64,10 +66,14 @@ pub struct Config {
     pub pools: BTreeMap<String, Pool>,
     /// What keeps a mistake small.
     pub safety: Safety,
+    /// Most that the machines of all pools may cost together.
+    pub budget: Option<Budget>,
     /// The journal.
     pub store: StoreSettings,
     /// How nodes are logged in to.
     pub ssh: SshSettings,
+    /// What the user knows better than a price list. The first rule that matches an offer holds.
+    pub prices: Vec<PriceRule>,
 }
 
 /// A `[providers.<name>]` table.

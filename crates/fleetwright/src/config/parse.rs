@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use fleetwright_core::Pool;
+use fleetwright_core::{Budget, Pool, PriceRule};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -40,10 +40,15 @@ pub(crate) struct TopLevel {
     owner: Option<String>,
     /// What keeps a mistake small.
     safety: Safety,
+    /// Most that the machines of all pools may cost together.
+    budget: Option<Budget>,
     /// The journal.
     store: StoreSettings,
     /// How nodes are logged in to.
     ssh: SshSettings,
+    /// Your own prices: discounts, contract rates, committed machines. The first rule that matches an
+    /// offer holds.
+    prices: Vec<PriceRule>,
 }
 
 impl Default for TopLevel {
@@ -52,8 +57,10 @@ impl Default for TopLevel {
             fleet: "default".to_owned(),
             owner: None,
             safety: Safety::default(),
+            budget: None,
             store: StoreSettings::default(),
             ssh: SshSettings::default(),
+            prices: Vec::new(),
         }
     }
 }
@@ -186,8 +193,10 @@ impl Reader<'_> {
             providers,
             pools,
             safety: top.safety,
+            budget: top.budget,
             store: top.store,
             ssh: top.ssh,
+            prices: top.prices,
         };
         (config, names)
     }

@@ -43,7 +43,7 @@ impl<'a> Shape<'a> {
     pub(crate) fn check(&mut self, root: &Value, schema: &Value, value: &Node<'_>, key: &str) {
         let (name, schema) = resolve(root, schema);
         if let Some(branches) = branches(schema) {
-            return self.check_branches(root, branches, value, key);
+            return self.check_branches(root, name, branches, value, key);
         }
         let types = types(schema);
         if !types.is_empty() && !types.iter().any(|wanted| is_a(value.get_ref(), wanted)) {
@@ -219,14 +219,55 @@ impl<'a> Shape<'a> {
         }
     }
 
-    /// `oneOf` and `anyOf`: a list of words, or tables told apart by a tag. Anything else passes.
-    fn check_branches(&mut self, root: &Value, branches: &[Value], value: &Node<'_>, key: &str) {
+    /// One of some words. Of strategies there are few: all are listed, however near a guess is.
+    fn check_words(&mut self, name: Option<&str>, words: &[&str], value: &Node<'_>, key: &str) {
+        let before = self.problems.len();
+        self.check_choice(words, value, key);
+        if name == Some("StrategyName") {
+            let list: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+            let list = format!("known strategies: {}", list.join(", "));
+            for problem in &mut self.problems[before..] {
+                problem.hint = match problem.hint.take() {
+                    Some(hint) if hint.starts_with("did you mean") => {
+                        Some(format!("{hint} {list}"))
+                    }
+                    _ => Some(list.clone()),
+                };
+            }
+        }
+    }
+
+    /// `oneOf` and `anyOf`: a list of words, values told apart by their type, or tables told apart
+    /// by a tag. Anything else passes.
+    fn check_branches(
+        &mut self,
+        root: &Value,
+        name: Option<&str>,
+        branches: &[Value],
+        value: &Node<'_>,
+        key: &str,
+    ) {
         let words: Vec<&str> = branches
             .iter()
             .filter_map(|branch| branch.get("const")?.as_str())
             .collect();
         if words.len() == branches.len() {
-            return self.check_choice(&words, value, key);
+            return self.check_words(name, &words, value, key);
+        }
+        // Branches of different types: whoever writes a string means the one that is a string.
+        let typed: Vec<(&Value, &str)> = branches
+            .iter()
+            .filter_map(|branch| Some((branch, type_of(resolve(root, branch).1)?)))
+            .collect();
+        if typed.len() == branches.len() && tag_of(branches).is_none() {
+            let meant = typed
+                .iter()
+                .find(|(_, wanted)| is_a(value.get_ref(), wanted));
+            return match (meant, typed.first()) {
+                (Some((branch, _)), _) => self.check(root, branch, value, key),
+                (None, Some((_, wanted))) => self.wrong_type(None, wanted, value, key),
+                (None, None) => {}
+            };
         }
         let Some(tag) = tag_of(branches) else {
             if let [only] = branches {
@@ -317,6 +358,18 @@ fn types(schema: &Value) -> Vec<&str> {
             .filter(|name| *name != "null")
             .collect(),
         _ => Vec::new(),
+    }
+}
+
+/// The one type of a schema: a list of words is a string.
+fn type_of(schema: &Value) -> Option<&str> {
+    if let Some(branches) = branches(schema) {
+        let is_word = |branch: &Value| branch.get("const").is_some_and(Value::is_string);
+        return branches.iter().all(is_word).then_some("string");
+    }
+    match types(schema).as_slice() {
+        [one] => Some(one),
+        _ => None,
     }
 }
 

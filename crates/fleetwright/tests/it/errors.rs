@@ -55,6 +55,30 @@ refusals! {
     an_unknown_key_in_a_provider: "[providers.here]\nkind = 'local'\nmax_node = 3\n";
     an_unknown_key_deep_in_a_provider:
         "[providers.c]\nkind = 'sim'\n[[providers.c.regions]]\nname = 'a'\nzone = ['a']\n";
+    a_pool_that_is_scaled_needs_a_bound:
+        with_pool("desired = 1\n[pools.web.scaling]\npolicy = { queue = { signal = 'jobs', per_node = 1 } }");
+    an_unknown_policy:
+        with_pool("desired = 1\nmax = 2\n[pools.web.scaling]\npolicy = { quee = { signal = 'jobs' } }");
+    a_mistyped_key_of_a_policy:
+        with_pool("desired = 1\nmax = 2\n[pools.web.scaling]\npolicy = { queue = { signal = 'jobs', pernode = 4 } }");
+    a_negative_threshold: with_pool(
+        "desired = 1\nmax = 2\n[pools.web.scaling]\n\
+         policy = { reactive = { signal = 'load', above = 80, below = -1 } }");
+    a_time_zone_that_there_is_not: with_pool(
+        "desired = 1\nmax = 2\n[pools.web.scaling.policy.schedule]\ntime_zone = 'Europe/Berln'\n\
+         entries = [{ from = '8:00', to = '18:00', size = 3 }]");
+    everything_wrong_with_scaling: with_pool(
+        "desired = 1\nmin = 9\nmax = 2\nlimits = { idle_after = '1h' }\n\
+         [pools.web.scaling]\nevery = '0s'\nstale_after = '0s'\nmax_step = { up = 1, down = 0 }\n\
+         policy = { composite = { combine = 'max', of = [\n\
+         { reactive = { signal = 'load', above = 20, below = 80, up = 0 } },\n\
+         { queue = { signal = 'The Queue', per_node = 0 } },\n\
+         { predictive = { signal = 'load', per_node = 1, window = '0s', ahead = '1000h' } },\n\
+         { schedule = { time_zone = 'UTC', entries = [] } },\n\
+         { composite = { combine = 'min', of = [] } },\n\
+         ] } }\n\
+         signals.laod = { nodes = 'load' }\n\
+         signals.load = { nodes = 'load', prometheus = { url = 'prometheus:9090', query = ' ' } }");
     an_unknown_kind_lists_the_known_ones: "[providers.here]\nkind = 'gcp'\n";
     an_unknown_kind_gets_a_suggestion: "[providers.here]\nkind = 'locl'\n";
     a_missing_kind: "[providers.here]\nmax_nodes = 3\n";
@@ -70,6 +94,29 @@ refusals! {
     a_percentage_above_100:
         "[safety]\nmax_removal_percent = 120\n[providers.here]\nkind = 'local'\n";
     an_unknown_strategy: with_pool("desired = 1\nstrategy = 'cheapest'");
+    a_misspelled_strategy_in_a_list: with_pool("desired = 1\nstrategy = ['availability', 'cots']");
+    a_strategy_that_is_a_number: with_pool("desired = 1\nstrategy = 3");
+    a_spread_over_what_is_not_there:
+        with_pool("desired = 1\nstrategy = [{ spread = 'racks' }, 'cost']");
+    a_parameter_that_spread_does_not_have:
+        with_pool("desired = 1\nstrategy = { spread = 'zones', skew = 2 }");
+    a_skew_of_nothing: with_pool("desired = 1\nstrategy = { spread = 'zones', max_skew = 0 }");
+    a_strategy_that_is_named_twice: with_pool("desired = 1\nstrategy = ['cost', 'cost']");
+    no_strategy_in_a_list: with_pool("desired = 1\nstrategy = []");
+    more_than_may_be: with_pool("desired = 5\nmax = 3");
+    fewer_than_must_be: with_pool("desired = 1\nmin = 2");
+    bounds_that_cross: with_pool("desired = 3\nmin = 4\nmax = 2");
+    requirements_that_cross: with_pool("desired = 1\nrequirements = { vcpus = 8, max_vcpus = 4 }");
+    zones_given_twice:
+        with_pool("desired = 1\ncandidates = [{ provider = 'here', zone = 'a', zones = ['b'] }]");
+    a_market_beside_mixed_ones: with_pool(
+        "desired = 1\nmarkets = { spot_percent = 50 }\n\
+         candidates = [{ provider = 'here', market = 'spot' }]");
+    a_share_above_100: with_pool("desired = 1\nmarkets = { spot_percent = 120 }");
+    an_unknown_way_out_when_spot_is_sold_out:
+        with_pool("desired = 1\nmarkets = { spot_percent = 50, spot_sold_out = 'panic' }");
+    turns_that_nobody_has: with_pool(
+        "desired = 1\nstrategy = 'round-robin'\ncandidates = [{ provider = 'here', weight = 0 }]");
     a_misspelled_market:
         with_pool("desired = 1\ncandidates = [{ provider = 'here', market = 'spott' }]");
     a_duration_without_a_unit: with_pool("desired = 1\nlimits = { boot = 90 }");

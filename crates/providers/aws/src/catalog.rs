@@ -185,7 +185,7 @@ impl RegionMarket<'_> {
                     Market::Spot => self.spot(place),
                 },
                 availability: if self.quotas.forbid(&sold.instance_type, *market) {
-                    Availability::SoldOut { until: None }
+                    Availability::NoQuota
                 } else {
                     Availability::Unknown
                 },

@@ -209,6 +209,7 @@ impl Quotas for AwsProvider {
                 // Only CloudWatch tells, late and for money.
                 used: None,
                 unit: "vcpus".to_owned(),
+                family: Some(limit.name.clone()),
             }));
         }
         Ok(all)

@@ -90,6 +90,7 @@ impl Quotas for DigitalOceanProvider {
             limit: account.droplet_limit,
             used: Some(used),
             unit: "nodes".to_owned(),
+            family: None,
         }])
     }
 }

@@ -314,6 +314,7 @@ impl Quotas for LocalProvider {
             limit: self.max_nodes.into(),
             used: Some(self.root.count()?.into()),
             unit: "nodes".to_owned(),
+            family: None,
         }])
     }
 }

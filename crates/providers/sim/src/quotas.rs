@@ -23,6 +23,7 @@ impl Quotas for SimProvider {
                     limit: quota.limit,
                     used: Some(capacity::used(step.state(), config, step.now(), quota)),
                     unit: error::unit_name(quota.unit).to_owned(),
+                    family: None,
                 })
                 .collect())
         })

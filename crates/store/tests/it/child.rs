@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use fleetwright_core::{ClaimId, Life};
-use fleetwright_store::{Store, Taken};
+use fleetwright_store::{Draw, Store, Taken};
 
 use crate::support::{TTL, at, braked, changed, claim, record};
 
@@ -52,7 +52,14 @@ async fn the_role() {
 async fn write(store: &Store) {
     for number in 0..WRITES {
         store.append(&[braked(&format!("{number}"))]).await.unwrap();
-        let taken = store.take("shared", 50, 1, 1, at(0)).await.unwrap();
+        let draw = Draw {
+            burst: 50,
+            per_minute: 1,
+            amount: 1,
+            priority: 0,
+            contended: false,
+        };
+        let taken = store.take("shared", draw, at(0)).await.unwrap();
         if taken == Taken::Granted {
             store.append(&[braked("granted")]).await.unwrap();
         }

@@ -4,6 +4,7 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+mod breakers;
 mod budgets;
 mod child;
 mod claims;
@@ -14,4 +15,6 @@ mod marks;
 mod nodes;
 mod opening;
 mod processes;
+mod scaling;
 mod support;
+mod turns;

@@ -1,8 +1,8 @@
 //! Nodes: upserts, the frozen price, what is listed.
 
-use fleetwright_core::{HourlyPrice, Kind, Life};
+use fleetwright_core::{HourlyPrice, Kind, Life, NodeRecord, Stay};
 
-use crate::support::{Scratch, changed, lease, node_id, reasons, record};
+use crate::support::{Scratch, at, changed, lease, meddle, node_id, reasons, record};
 
 #[tokio::test]
 async fn a_record_is_read_back_as_it_was_written() {
@@ -98,4 +98,78 @@ async fn ten_thousand_nodes_are_written_and_listed_in_order() {
     let records: Vec<_> = (0..10_000).map(|n| record(n, Life::Ready)).collect();
     store.put_nodes(&lease, &records, &[]).await.unwrap();
     assert!(store.nodes().await.unwrap() == records);
+}
+
+#[tokio::test]
+async fn stays_tell_who_was_there_since_an_instant_whatever_version_wrote_them() {
+    let scratch = Scratch::new();
+    let store = scratch.open().await;
+    let lease = lease(&store).await;
+    let gone = |number, micros| NodeRecord {
+        gone_at: Some(at(micros)),
+        ..record(number, Life::Gone)
+    };
+    let records = [
+        record(1, Life::Ready),
+        gone(2, 1_000),
+        gone(3, 2_000),
+        record(4, Life::Terminating),
+    ];
+    store.put_nodes(&lease, &records, &[]).await.unwrap();
+    let stays = |wanted: &[usize]| -> Vec<Stay> {
+        let of = |number: &usize| Stay::from(&records[*number - 1]);
+        wanted.iter().map(of).collect()
+    };
+    // A row of an older version has no such column filled, and says it in its JSON.
+    for sql in ["", "UPDATE nodes SET gone_at = NULL"] {
+        if !sql.is_empty() {
+            meddle(&scratch.journal(), sql).await;
+        }
+        assert_eq!(store.stays(None).await.unwrap(), stays(&[1, 2, 3, 4]));
+        let since = store.stays(Some(at(1_500))).await.unwrap();
+        assert_eq!(since, stays(&[1, 3, 4]), "{sql}");
+        let at_once = store.gone_stays(at(1_000)).await.unwrap();
+        assert_eq!(at_once, stays(&[2, 3]), "{sql}");
+        assert_eq!(
+            store.gone_stays(at(1_001)).await.unwrap(),
+            stays(&[3]),
+            "{sql}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_journal_of_before_there_were_budgets_is_brought_up_to_date() {
+    let scratch = Scratch::new();
+    let store = scratch.open().await;
+    let held = lease(&store).await;
+    let gone = NodeRecord {
+        gone_at: Some(at(7_000)),
+        ..record(1, Life::Gone)
+    };
+    store
+        .put_nodes(&held, std::slice::from_ref(&gone), &[])
+        .await
+        .unwrap();
+    store.release(held).await.unwrap();
+    store.close().await;
+    for sql in [
+        "DROP INDEX nodes_gone",
+        "ALTER TABLE nodes DROP COLUMN gone_at",
+        "DELETE FROM schema_version WHERE version > 1",
+    ] {
+        meddle(&scratch.journal(), sql).await;
+    }
+    let store = scratch.open().await;
+    assert_eq!(
+        store.gone_stays(at(7_000)).await.unwrap(),
+        [Stay::from(&gone)]
+    );
+    assert_eq!(store.gone_stays(at(7_001)).await.unwrap(), []);
+    let held = lease(&store).await;
+    store
+        .put_nodes(&held, &[record(2, Life::Ready)], &[])
+        .await
+        .unwrap();
+    assert_eq!(store.nodes_with_gone().await.unwrap().len(), 2);
 }

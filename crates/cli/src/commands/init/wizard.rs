@@ -272,6 +272,7 @@ fn what(asker: &Asker, wish: &Wish, shop: &Shop, pool: &mut DraftPool) -> Result
             zone: pool.zone.clone(),
             instance_type: wish.instance_type.clone(),
             market: pool.market,
+            ..Candidate::default()
         };
         let none = Requirements::default();
         if let Some(found) = assortment.mismatch(shop.name, &candidate, &none) {
@@ -379,6 +380,7 @@ fn choice(assortment: &Assortment, offering: &Offering) -> Choice {
         });
     let availability = match offering.availability {
         Availability::SoldOut { .. } => "  sold out now",
+        Availability::NoQuota => "  no quota",
         _ => "",
     };
     Choice {

@@ -110,6 +110,7 @@ impl Quotas for Memory {
                 }
             }),
             unit: "nodes".to_owned(),
+            family: None,
         };
         let times = if flaw == Some(Flaw::NamesQuotasTwice) {
             2

@@ -2,13 +2,20 @@
 //!
 //! The words of the scripts are explained in [`script`].
 
+mod budget_properties;
+mod budgets;
+mod decided;
 mod fill;
 mod hands_off;
 mod offers;
 mod over;
+mod pools;
 mod properties;
-mod script;
+mod rates;
+pub(crate) mod scenarios;
+pub(crate) mod script;
 mod show;
 mod shrink;
+mod strategies;
 
 use self::script::plan_of;

@@ -5,34 +5,47 @@
 //! blind PROVIDER[/REGION]                          its listing failed there
 //! no-catalog PROVIDER                              its catalog cannot be read
 //! type PROVIDER NAME VCPUS                         a type of machine
-//! offer PROVIDER/REGION[/ZONE] TYPE [PRICE] [spot] [sold-out]
+//! offer PROVIDER/REGION[/ZONE] TYPE [PRICE] [spot] [sold-out] [available]
 //! mark PROVIDER[/REGION[/ZONE]] [TYPE] [spot]      taken for sold out
+//! spent PROVIDER[/REGION[/ZONE]] [TYPE] [spot]     was sold out until five minutes ago
 //! pool NAME DESIRED [cost] [max=PRICE] [vcpus=N] [balancer=NAME] [runtime=8h] [idle-after=30m]
-//! candidate POOL PROVIDER[/REGION[/ZONE]] [TYPE] [spot]
-//! node ID POOL LIFE [PRICE] [age=1h] [for=1m] [old] [boot-failed] [claim=N] [absent] [deleting]
+//!                   [by=STRATEGY,STRATEGY...] [regions=eu-*,us-*] [max-vcpus=N] [min=N] [most=N]
+//!                   [spot=PERCENT] [base=N] [wait]
+//!                                                  a strategy: cost, spread:zones, spread:zones:2
+//! size POOL N                                      was decided on for the pool
+//! candidate POOL PROVIDER[/REGION[/ZONE]] [TYPE] [spot] [zones=A,B] [priority=N] [weight=N]
+//! turn POOL CREDIT SEAT...                         where a seat stands that takes turns
+//! node ID POOL LIFE [PRICE] [zone=A] [type=NAME] [spot] [age=1h] [for=1m] [old] [boot-failed] [claim=N] [absent] [deleting]
 //!                                                  [over=1m] [left=1m] [idle=1h] [kept=1h]
-//! claim N POOL COUNT PROVIDER/REGION               asked for, without an answer
-//! orphan ID POOL [age=1h]                          ours, without a record
+//! claim N POOL COUNT PROVIDER/REGION [PRICE]       asked for, without an answer
+//! orphan ID POOL [age=1h] [PRICE]                  ours, without a record
+//! budget POOL|* [per-hour=$1] [per-month=$9] [action=block|shrink|warn]     `*`: of all pools
+//! paid POOL SUM                                    this month, by nodes that are gone
+//! billing PROVIDER hour                            how it counts time; otherwise: each second
 //! stranger ID                                      of another journal
 //! balancer PROVIDER NAME [broken]
 //! member PROVIDER BALANCER ID HEALTH
+//! decided POOL SIZE [agreed=N]                     another size, and removals that are agreed to
+//! scale POOL...                                    only these pools
 //! brake PERCENT                                    in the configuration
 //! option replace-failed | option removal=PERCENT
 //! accepted ID                                      this run has asked for its deletion
 //! remove all | remove ID... | expire [ID...]       of the latter: found idle just now
 //! ```
 //! A node without an age is an hour old, in its state for a minute, and its provider shows it
-//! running. `old` means: made from another definition of its pool.
+//! running. `old` means: made from another definition of its pool. It is the beginning of the second
+//! of January: the month goes on for 30 days, which are 720 hours.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use fleetwright_core::ability::{Member, MemberHealth, Offering};
 use fleetwright_core::{
-    Addresses, Availability, Billing, Boot, Candidate, Claim, ClaimState, Coverage, CreateRequest,
-    Error, Gap, HourlyPrice, Idempotency, InstanceType, Kind, Labels, Limits, Market, Node, NodeId,
-    NodeRecord, NodeSpec, NodeState, Offer, Plan, Pool, ProviderInfo, Purpose, Requirements,
-    Strategy, Tenure, Token, keys, parse_duration,
+    Addresses, Amount, Availability, Billing, Boot, Budget, Candidate, Claim, ClaimState, Coverage,
+    CreateRequest, Domain, Error, Gap, HourlyPrice, Idempotency, InstanceType, Kind, Labels,
+    Limits, Market, Markets, Node, NodeId, NodeRecord, NodeSpec, NodeState, Offer, Plan, Pool,
+    ProviderInfo, Purpose, Requirements, SpotSoldOut, Spread, Strategies, Strategy, Tenure, Token,
+    keys, parse_duration,
 };
 use fleetwright_store::Mark;
 use jiff::Timestamp;
@@ -43,21 +56,21 @@ use crate::{CatalogView, Fleet, Observation, PlanOptions, Seen, plan};
 const JOURNAL: &str = "our-journal";
 
 /// A fleet and what was seen of it.
-pub(super) struct World {
-    pub(super) fleet: Fleet,
-    pub(super) observation: Observation,
-    pub(super) purpose: Purpose,
-    pub(super) options: PlanOptions,
+pub(crate) struct World {
+    pub(crate) fleet: Fleet,
+    pub(crate) observation: Observation,
+    pub(crate) purpose: Purpose,
+    pub(crate) options: PlanOptions,
 }
 
 /// The plan for the world that a script describes, as text.
-pub(super) fn plan_of(script: &str) -> String {
+pub(crate) fn plan_of(script: &str) -> String {
     show(&World::read(script).plan())
 }
 
 impl World {
     /// An empty world, a day after the beginning of time.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             fleet: Fleet {
                 name: "demo".into(),
@@ -73,7 +86,7 @@ impl World {
         }
     }
 
-    pub(super) fn read(script: &str) -> Self {
+    pub(crate) fn read(script: &str) -> Self {
         let mut world = Self::new();
         for line in script
             .lines()
@@ -85,13 +98,13 @@ impl World {
         world
     }
 
-    pub(super) fn plan(&self) -> Plan {
+    pub(crate) fn plan(&self) -> Plan {
         let purpose = self.purpose.clone();
         plan(&self.fleet, &self.observation, purpose, &self.options)
     }
 
     /// Takes a line of a script.
-    pub(super) fn line(&mut self, line: &str) {
+    pub(crate) fn line(&mut self, line: &str) {
         let words: Vec<&str> = line.split_whitespace().collect();
         match words[..] {
             ["provider", name, ref regions @ ..] => {
@@ -109,25 +122,55 @@ impl World {
                 self.sell(provider, kind(name, vcpus), None);
             }
             ["offer", place, name, ref more @ ..] => self.offer(place, name, more),
-            ["mark", place, ref more @ ..] => self.mark(place, more),
+            ["mark", place, ref more @ ..] => {
+                let mark = self.mark(place, more, 2);
+                self.observation.marks.push(mark);
+            }
+            ["spent", place, ref more @ ..] => {
+                let mark = self.mark(place, more, -5);
+                self.observation.spent_marks.push(mark);
+            }
+            ["size", pool, size] => {
+                let size = size.parse().unwrap();
+                self.observation.sizes.insert(pool.into(), size);
+            }
+            ["turn", pool, credit, ref seat @ ..] => {
+                let turns = self.observation.turns.entry(pool.into()).or_default();
+                turns.insert(seat.join(" "), credit.parse().unwrap());
+            }
             ["pool", name, desired, ref more @ ..] => {
                 self.fleet.pools.insert(name.into(), pool(desired, more));
             }
             ["candidate", name, place, ref more @ ..] => {
                 let (provider, region, zone) = place_of(place);
                 let pool = self.fleet.pools.get_mut(name).unwrap();
+                let number = |key| value(more, key).map(|text| text.parse().unwrap());
                 pool.candidates.push(Candidate {
                     provider,
                     region,
                     zone,
+                    zones: list(more, "zones="),
                     instance_type: type_of(more),
                     market: market(more),
+                    priority: number("priority="),
+                    weight: number("weight="),
                 });
             }
             ["node", id, pool, state, ref more @ ..] => self.node(id, pool, state, more),
-            ["claim", number, pool, count, place] => self.claim(number, pool, count, place),
+            ["claim", number, pool, count, place, ref more @ ..] => {
+                self.claim(number, pool, count, place, more);
+            }
+            ["budget", whose, ref more @ ..] => self.budget(whose, more),
+            ["paid", pool, sum] => {
+                let sums = self.observation.spent.by_pool.entry(pool.into());
+                sum.parse::<Amount>().unwrap().add_to(sums.or_default());
+            }
+            ["billing", provider, "hour"] => {
+                self.seen(provider).info.billing = Billing::per_hour();
+            }
             ["orphan", id, pool, ref more @ ..] => {
                 let mut node = self.running(id, more);
+                node.price = price(more);
                 node.labels.insert(keys::JOURNAL.into(), JOURNAL.into());
                 node.labels.insert(keys::POOL.into(), pool.into());
                 self.seen(node.id.clone().provider()).nodes.push(node);
@@ -158,6 +201,19 @@ impl World {
                 };
                 let seen = self.seen(provider).balancers.get_mut(balancer).unwrap();
                 seen.as_mut().unwrap().push(member);
+            }
+            ["decided", name, size, ref more @ ..] => {
+                let agreed = more
+                    .first()
+                    .map_or("0", |word| word.strip_prefix("agreed=").unwrap());
+                let size = size.parse().unwrap();
+                let agreed = agreed.parse().unwrap();
+                self.observation.sizes.insert(name.into(), size);
+                self.observation.agreed.insert(name.into(), agreed);
+            }
+            ["scale", ref pools @ ..] => {
+                let pools = pools.iter().map(|pool| (*pool).to_owned()).collect();
+                self.purpose = Purpose::Scale { pools, wait: false };
             }
             ["brake", percent] => self.fleet.safety.max_removal_percent = percent.parse().unwrap(),
             ["option", "replace-failed"] => self.options.replace_failed = true,
@@ -217,6 +273,8 @@ impl World {
             price: price(more),
             availability: if more.contains(&"sold-out") {
                 Availability::SoldOut { until: None }
+            } else if more.contains(&"available") {
+                Availability::Available
             } else {
                 Availability::Unknown
             },
@@ -224,17 +282,17 @@ impl World {
         self.sell(&provider, kind(name, 2), Some(offering));
     }
 
-    fn mark(&mut self, place: &str, more: &[&str]) {
+    fn mark(&self, place: &str, more: &[&str], minutes: i64) -> Mark {
         let (provider, region, zone) = place_of(place);
-        self.observation.marks.push(Mark {
+        Mark {
             provider,
             region,
             zone,
             instance_type: type_of(more),
             market: more.contains(&"spot").then_some(Market::Spot),
-            until: self.observation.at + Duration::from_mins(2),
+            until: self.observation.at + jiff::SignedDuration::from_mins(minutes),
             error: Error::new(Kind::Capacity, "no capacity").report(),
-        });
+        }
     }
 
     fn running(&self, id: &str, more: &[&str]) -> Node {
@@ -246,9 +304,9 @@ impl World {
             } else {
                 NodeState::Running
             },
-            instance_type: "small".into(),
-            zone: None,
-            market: Market::OnDemand,
+            instance_type: value(more, "type=").unwrap_or("small").into(),
+            zone: value(more, "zone=").map(str::to_owned),
+            market: market(more),
             addresses: Addresses::default(),
             access: None,
             boot: None,
@@ -284,7 +342,7 @@ impl World {
             life: life.parse().unwrap(),
             since: self.ago(more, "for=", "1m"),
             instance_type: node.instance_type.clone(),
-            zone: None,
+            zone: node.zone.clone(),
             market: node.market,
             price: price(more),
             generation: generation.map_or_else(|| "old".into(), |g| g.short().to_owned()),
@@ -316,7 +374,20 @@ impl World {
         self.observation.records.push(record);
     }
 
-    fn claim(&mut self, number: &str, pool: &str, count: &str, place: &str) {
+    fn budget(&mut self, whose: &str, words: &[&str]) {
+        let action = value(words, "action=").unwrap_or("block");
+        let budget = Budget {
+            per_hour: value(words, "per-hour=").map(str::to_owned),
+            per_month: value(words, "per-month=").map(str::to_owned),
+            action: serde_json::from_value(action.into()).unwrap(),
+        };
+        match whose {
+            "*" => self.fleet.budget = Some(budget),
+            pool => self.fleet.pools.get_mut(pool).unwrap().budget = Some(budget),
+        }
+    }
+
+    fn claim(&mut self, number: &str, pool: &str, count: &str, place: &str, more: &[&str]) {
         let (provider, region, _) = place_of(place);
         let region = region.unwrap();
         let text = format!("00000000-0000-7000-8000-{number:0>12}");
@@ -342,7 +413,7 @@ impl World {
                 zone: None,
                 instance_type: "small".into(),
                 market: Market::OnDemand,
-                price: None,
+                price: price(more),
                 availability: Availability::Unknown,
                 reason: String::new(),
             },
@@ -392,17 +463,31 @@ fn kind(name: &str, vcpus: u32) -> InstanceType {
 }
 
 fn pool(desired: &str, more: &[&str]) -> Pool {
+    let number = |key| value(more, key).map(|text| text.parse().unwrap());
     Pool {
         desired: desired.parse().unwrap(),
+        min: number("min="),
+        max: number("most="),
         requirements: Requirements {
-            vcpus: value(more, "vcpus=").map(|count| count.parse().unwrap()),
+            vcpus: number("vcpus="),
+            max_vcpus: number("max-vcpus="),
+            regions: list(more, "regions="),
             ..Requirements::default()
         },
         strategy: if more.contains(&"cost") {
-            Strategy::Cost
+            Strategy::Cost.into()
         } else {
-            Strategy::Priority
+            strategies(value(more, "by=").unwrap_or("priority"))
         },
+        markets: value(more, "spot=").map(|percent| Markets {
+            on_demand_base: number("base=").unwrap_or(0),
+            spot_percent: percent.parse().unwrap(),
+            spot_sold_out: if more.contains(&"wait") {
+                SpotSoldOut::Wait
+            } else {
+                SpotSoldOut::OnDemand
+            },
+        }),
         max_price: value(more, "max=").map(str::to_owned),
         balancer: value(more, "balancer=").map(str::to_owned),
         limits: Limits {
@@ -412,6 +497,32 @@ fn pool(desired: &str, more: &[&str]) -> Pool {
         },
         ..Pool::default()
     }
+}
+
+/// `availability,cost`, `spread:zones:2`.
+pub(crate) fn strategies(text: &str) -> Strategies {
+    Strategies::new(text.split(',').map(|word| {
+        let parts: Vec<&str> = word.split(':').collect();
+        match parts[..] {
+            [name] => serde_json::from_value(name.into()).unwrap(),
+            ["spread", over] => Strategy::Spread(Spread::over(domain(over))),
+            ["spread", over, skew] => Strategy::Spread(Spread {
+                over: domain(over),
+                max_skew: skew.parse().unwrap(),
+            }),
+            _ => panic!("`{word}` is not a strategy"),
+        }
+    }))
+}
+
+fn domain(word: &str) -> Domain {
+    serde_json::from_value(word.into()).unwrap()
+}
+
+fn list(words: &[&str], key: &str) -> Vec<String> {
+    let text = value(words, key).unwrap_or_default();
+    let parts = text.split(',').filter(|part| !part.is_empty());
+    parts.map(str::to_owned).collect()
 }
 
 fn token(number: &str) -> Token {
@@ -447,11 +558,11 @@ fn market(words: &[&str]) -> Market {
 fn type_of(words: &[&str]) -> Option<String> {
     words
         .iter()
-        .find(|word| **word != "spot")
+        .find(|word| **word != "spot" && !word.contains('='))
         .map(|word| (*word).to_owned())
 }
 
 /// A node's id, for the tests that make worlds by chance.
-pub(super) fn id(region: &str, number: usize) -> NodeId {
+pub(crate) fn id(region: &str, number: usize) -> NodeId {
     NodeId::new("sim", region, &format!("n{number}")).unwrap()
 }

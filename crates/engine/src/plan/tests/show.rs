@@ -42,6 +42,36 @@ pub(super) fn show(plan: &Plan) -> String {
         let (now, after) = (sum(&plan.cost_now), sum(&plan.cost_after));
         writeln!(text, "cost: {now} -> {after}").unwrap();
     }
+    for line in &plan.money.budgets {
+        let whose = line.pool.as_deref().unwrap_or("*");
+        let limit = line.period.say(line.limit);
+        let (now, after, left) = (line.now, line.after, line.left);
+        let spent = line
+            .spent
+            .map_or_else(String::new, |spent| format!("{spent} spent, "));
+        let more = [
+            (line.unpriced, "unpriced"),
+            (line.other_currency, "in another currency"),
+        ];
+        let more: String = more
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, what)| format!(", {count} {what}"))
+            .collect();
+        writeln!(
+            text,
+            "budget {whose}, {limit}: {spent}{now} -> {after}, {left} left{more}"
+        )
+        .unwrap();
+    }
+    for verdict in &plan.money.verdicts {
+        let (admitted, wanted) = (verdict.admitted, verdict.wanted);
+        let (pool, outcome, why) = (&verdict.pool, verdict.outcome, &verdict.reason);
+        writeln!(text, "{outcome} {pool}, {admitted} of {wanted}: {why}").unwrap();
+        for dropped in &verdict.dropped {
+            writeln!(text, "    not {}: {}", dropped.offer, dropped.why).unwrap();
+        }
+    }
     if text.is_empty() {
         text.push_str("nothing to do\n");
     }

@@ -1,7 +1,10 @@
-//! Whole runs: an engine with a journal on a simulated cloud, in real time.
+//! Whole runs: an engine with a journal on a simulated cloud, in real time unless it says otherwise.
 
 mod blind;
 mod claims;
+mod clouds;
 mod life;
+mod money;
 mod ownership;
+mod scaling;
 mod tenure;

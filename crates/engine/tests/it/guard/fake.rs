@@ -14,6 +14,7 @@ use fleetwright_core::{
 use fleetwright_engine::{Guarded, Policy, SystemClock};
 use fleetwright_sim::TokioClock;
 use fleetwright_store::Store;
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 /// What the next call gets.
@@ -43,6 +44,8 @@ struct Fake {
     info: ProviderInfo,
     script: Arc<Mutex<Script>>,
     started: Instant,
+    /// In place of tokio's time.
+    clock: Option<(Arc<dyn Clock>, Timestamp)>,
 }
 
 #[derive(Default)]
@@ -71,8 +74,10 @@ pub(super) struct Setting {
     pub(super) policy: Policy,
     pub(super) idempotency: Idempotency,
     pub(super) limits: Vec<ApiLimit>,
-    /// Budgets are kept here, in real time; without one, time is tokio's.
+    /// Budgets and breakers are kept here, in real time; without one, time is tokio's.
     pub(super) store: Option<Store>,
+    /// Another time.
+    pub(super) clock: Option<Arc<dyn Clock>>,
 }
 
 impl Default for Setting {
@@ -82,6 +87,7 @@ impl Default for Setting {
             idempotency: Idempotency::NativeToken,
             limits: Vec::new(),
             store: None,
+            clock: None,
         }
     }
 }
@@ -111,10 +117,15 @@ impl Stage {
             info,
             script: Arc::clone(&script),
             started: Instant::now(),
+            clock: setting.clock.clone().map(|clock| {
+                let now = clock.now();
+                (clock, now)
+            }),
         };
-        let clock: Arc<dyn Clock> = match setting.store {
-            Some(_) => Arc::new(SystemClock),
-            None => Arc::new(TokioClock::new()),
+        let clock: Arc<dyn Clock> = match (setting.clock, &setting.store) {
+            (Some(clock), _) => clock,
+            (None, Some(_)) => Arc::new(SystemClock),
+            (None, None) => Arc::new(TokioClock::new()),
         };
         let inner = Arc::new(fake);
         Self {
@@ -149,6 +160,11 @@ impl Stage {
         self.calls().iter().map(|call| call.at).collect()
     }
 
+    /// When the call of this number came, since the beginning.
+    pub(super) fn at(&self, number: usize) -> Duration {
+        self.times()[number]
+    }
+
     pub(super) fn most_in_flight(&self) -> usize {
         self.script.lock().unwrap().most_in_flight
     }
@@ -158,7 +174,12 @@ impl Fake {
     async fn answer(&self, operation: Operation, replay: bool) -> Result<()> {
         let answer = {
             let mut script = self.script.lock().unwrap();
-            let at = self.started.elapsed();
+            let at = match &self.clock {
+                Some((clock, started)) => {
+                    Duration::try_from(clock.now().duration_since(*started)).unwrap()
+                }
+                None => self.started.elapsed(),
+            };
             script.calls.push(Call {
                 operation,
                 at,

@@ -336,22 +336,22 @@ async fn an_answer_that_breaks_off_is_no_shorter_list() {
 }
 
 #[tokio::test]
-async fn a_quota_below_one_machine_makes_it_sold_out() {
+async fn a_quota_below_one_machine_forbids_it() {
     let world = World::new();
     world.fake.set_vcpu_quota(REGION, Some(4));
     world.fake.set_spot_vcpu_quota(REGION, Some(0));
-    let sold_out = Availability::SoldOut { until: None };
+    let no_quota = Availability::NoQuota;
     for (name, zone, market, expected) in [
-        ("m5.2xlarge", "us-east-1a", Market::OnDemand, sold_out),
+        ("m5.2xlarge", "us-east-1a", Market::OnDemand, no_quota),
         (
             "m5.xlarge",
             "us-east-1a",
             Market::OnDemand,
             Availability::Unknown,
         ),
-        ("g4dn.12xlarge", "us-east-1b", Market::OnDemand, sold_out),
-        ("m5.large", "us-east-1a", Market::Spot, sold_out),
-        ("p5.48xlarge", "us-east-1a", Market::Spot, sold_out),
+        ("g4dn.12xlarge", "us-east-1b", Market::OnDemand, no_quota),
+        ("m5.large", "us-east-1a", Market::Spot, no_quota),
+        ("p5.48xlarge", "us-east-1a", Market::Spot, no_quota),
         (
             "m5.2xlarge",
             "eu-west-1a",

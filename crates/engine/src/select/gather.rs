@@ -1,39 +1,34 @@
-//! Which offers a pool may take, in order, and why the others not. Pure.
+//! Everything that a pool's candidates stand for, and why some of it may not be taken.
 
-use std::cmp::Ordering;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
-use fleetwright_core::{Availability, Candidate, HourlyPrice, InstanceType, Offer, Pool, Strategy};
+use fleetwright_core::{Availability, Candidate, HourlyPrice, InstanceType, Market, Offer, Pool};
 use fleetwright_store::Mark;
 
+use super::{Exclusion, Situation};
 use crate::{CatalogView, Seen};
 
-/// Offers in the order in which they are tried, and what was left out.
-#[derive(Debug, Clone, Default)]
-pub struct Selection {
-    /// Best first.
-    pub offers: Vec<Offer>,
-    /// What was considered and not taken.
-    pub excluded: Vec<Exclusion>,
+/// An offer that may be taken, with what its candidate says about it.
+#[derive(Debug, Clone)]
+pub(super) struct Rival {
+    pub(super) offer: Offer,
+    /// Place of the candidate in the user's list, from 0.
+    pub(super) candidate: usize,
+    /// Rank by priority: those that have one first.
+    pub(super) rank: (bool, usize),
+    /// Who takes turns: a candidate, or a provider where there are no candidates.
+    pub(super) seat: String,
+    pub(super) weight: u32,
 }
 
-/// Something that was considered and not taken.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Exclusion {
-    /// The offer or candidate, in words.
-    pub what: String,
-    /// Why not.
-    pub why: String,
-}
-
-/// Finds the offers for one machine of a pool.
-///
-/// Left out are: what a mark says is sold out, what the provider says is sold out, what costs more
-/// than the pool's `max_price` (or has no known price then), and every place whose listing failed,
-/// because nobody can tell what is there already.
-pub fn select_offers(pool: &Pool, providers: &BTreeMap<String, Seen>, marks: &[Mark]) -> Selection {
-    let mut selection = Selection::default();
-    let mut ranked: Vec<(usize, Offer)> = Vec::new();
+/// All offers of a pool that may be taken. `market`: only on this one, whatever candidates say.
+pub(super) fn gather(
+    pool: &Pool,
+    providers: &BTreeMap<String, Seen>,
+    situation: &Situation<'_>,
+    market: Option<Market>,
+) -> (Vec<Rival>, Vec<Exclusion>) {
+    let mut gathered = Gathered::default();
     let everywhere: Vec<Candidate>;
     let candidates = if pool.candidates.is_empty() {
         everywhere = providers
@@ -52,40 +47,53 @@ pub fn select_offers(pool: &Pool, providers: &BTreeMap<String, Seen>, marks: &[M
         Ok(cap) => cap,
         // A limit that cannot be read must not become no limit.
         Err(error) => {
-            selection.exclude("max_price".into(), error.to_string());
-            return selection;
+            gathered.exclude("max_price".into(), error.to_string());
+            return (gathered.rivals, gathered.excluded);
         }
     };
     for (at, candidate) in candidates.iter().enumerate() {
-        // The order of providers that nobody has put in order says nothing.
-        let rank = if pool.candidates.is_empty() { 0 } else { at };
         let Some(seen) = providers.get(&candidate.provider) else {
-            selection.exclude(candidate.provider.clone(), "no such provider is configured");
+            gathered.exclude(candidate.provider.clone(), "no such provider is configured");
             continue;
         };
-        for offer in expand(candidate, pool, seen, &mut selection) {
-            match refuse(&offer, seen, marks, cap) {
-                Some(why) => selection.exclude(offer.label(), why),
-                None => ranked.push((rank, offer)),
+        let market = market.unwrap_or(candidate.market);
+        let (rank, seat) = if pool.candidates.is_empty() {
+            // The order of providers that nobody has put in order says nothing.
+            ((true, 0), candidate.provider.clone())
+        } else {
+            let rank = match candidate.priority {
+                Some(priority) => (false, usize::try_from(priority).unwrap_or(usize::MAX)),
+                None => (true, at),
+            };
+            let named = Candidate {
+                market,
+                ..candidate.clone()
+            };
+            (rank, named.label())
+        };
+        for offer in expand(candidate, pool, market, seen, &mut gathered) {
+            match refuse(&offer, seen, situation.marks, cap) {
+                Some(why) => gathered.exclude(offer.label(), why),
+                None => gathered.rivals.push(Rival {
+                    offer,
+                    candidate: at,
+                    rank,
+                    seat: seat.clone(),
+                    weight: candidate.weight.unwrap_or(1),
+                }),
             }
         }
     }
-    ranked.sort_by(|a, b| compare(pool.strategy, a, b));
-    let mut seen: HashSet<String> = HashSet::new();
-    ranked.retain(|(_, offer)| seen.insert(offer.label()));
-    let count = ranked.len();
-    selection.offers = ranked
-        .into_iter()
-        .enumerate()
-        .map(|(at, (rank, offer))| Offer {
-            reason: reason(pool, at, count, rank, &offer),
-            ..offer
-        })
-        .collect();
-    selection
+    (gathered.rivals, gathered.excluded)
 }
 
-impl Selection {
+#[derive(Default)]
+struct Gathered {
+    rivals: Vec<Rival>,
+    excluded: Vec<Exclusion>,
+}
+
+impl Gathered {
     fn exclude(&mut self, what: String, why: impl Into<String>) {
         self.excluded.push(Exclusion {
             what,
@@ -98,15 +106,28 @@ impl Selection {
 fn expand(
     candidate: &Candidate,
     pool: &Pool,
+    market: Market,
     seen: &Seen,
-    selection: &mut Selection,
+    gathered: &mut Gathered,
 ) -> Vec<Offer> {
-    let regions: Vec<&String> = match &candidate.region {
+    let mut regions: Vec<&String> = match &candidate.region {
         Some(region) => vec![region],
         None => seen.info.regions.iter().collect(),
     };
+    let before = regions.len();
+    regions.retain(|region| pool.requirements.takes_region(region));
+    if regions.is_empty() && before > 0 {
+        gathered.exclude(
+            candidate.label(),
+            format!(
+                "none of its regions is wanted: {}",
+                pool.requirements.regions.join(", ")
+            ),
+        );
+        return Vec::new();
+    }
     let Some(catalog) = &seen.catalog else {
-        return without_catalog(candidate, seen, &regions, selection);
+        return without_catalog(candidate, market, seen, &regions, gathered);
     };
     let types: Vec<&InstanceType> = match &candidate.instance_type {
         Some(wanted) => catalog.types.iter().filter(|t| t.name == *wanted).collect(),
@@ -114,7 +135,7 @@ fn expand(
     };
     if types.is_empty() {
         let name = candidate.instance_type.as_deref().unwrap_or("any type");
-        selection.exclude(
+        gathered.exclude(
             format!("{} {name}", candidate.provider),
             "the provider's catalog has no such type",
         );
@@ -122,7 +143,7 @@ fn expand(
     let mut offers = Vec::new();
     for instance_type in types {
         if let Some(lack) = pool.requirements.unmet_by(instance_type) {
-            selection.exclude(
+            gathered.exclude(
                 format!("{} {}", candidate.provider, instance_type.name),
                 lack,
             );
@@ -134,11 +155,8 @@ fn expand(
                 .offers_of(&instance_type.name)
                 .filter_map(|offering| {
                     let fits = regions.contains(&&offering.region)
-                        && offering.market == candidate.market
-                        && candidate
-                            .zone
-                            .as_ref()
-                            .is_none_or(|zone| offering.zone.as_ref() == Some(zone));
+                        && offering.market == market
+                        && candidate.takes_zone(offering.zone.as_deref());
                     fits.then(|| Offer {
                         provider: seen.info.name.clone(),
                         region: offering.region.clone(),
@@ -152,11 +170,8 @@ fn expand(
                 }),
         );
         if offers.len() == before {
-            selection.exclude(
-                format!(
-                    "{} {} {}",
-                    candidate.provider, instance_type.name, candidate.market
-                ),
+            gathered.exclude(
+                format!("{} {} {market}", candidate.provider, instance_type.name),
                 "not sold in the wanted place and market",
             );
         }
@@ -167,34 +182,40 @@ fn expand(
 /// Without a catalog only what the user wrote out can be asked for.
 fn without_catalog(
     candidate: &Candidate,
+    market: Market,
     seen: &Seen,
     regions: &[&String],
-    selection: &mut Selection,
+    gathered: &mut Gathered,
 ) -> Vec<Offer> {
     let Some(instance_type) = &candidate.instance_type else {
         let why = seen
             .catalog_error
             .clone()
             .unwrap_or_else(|| "it has no catalog".into());
-        selection.exclude(
+        gathered.exclude(
             candidate.provider.clone(),
             format!("no type is named, and {why}"),
         );
         return Vec::new();
     };
-    regions
-        .iter()
-        .map(|region| Offer {
+    let mut zones: Vec<Option<&String>> = candidate.named_zones().map(Some).collect();
+    if zones.is_empty() {
+        zones.push(None);
+    }
+    let mut offers = Vec::new();
+    for region in regions {
+        offers.extend(zones.iter().map(|zone| Offer {
             provider: seen.info.name.clone(),
             region: (*region).clone(),
-            zone: candidate.zone.clone(),
+            zone: zone.cloned(),
             instance_type: instance_type.clone(),
-            market: candidate.market,
+            market,
             price: None,
             availability: Availability::Unknown,
             reason: String::new(),
-        })
-        .collect()
+        }));
+    }
+    offers
 }
 
 /// Why an offer may not be taken, if so.
@@ -211,8 +232,10 @@ fn refuse(offer: &Offer, seen: &Seen, marks: &[Mark], cap: Option<HourlyPrice>) 
             mark.until, mark.error
         ));
     }
-    if matches!(offer.availability, Availability::SoldOut { .. }) {
-        return Some("the provider says it is sold out".into());
+    match offer.availability {
+        Availability::SoldOut { .. } => return Some("the provider says it is sold out".into()),
+        Availability::NoQuota => return Some("the account may not have it: no quota".into()),
+        Availability::Available | Availability::Unknown => {}
     }
     let cap = cap?;
     match offer.price {
@@ -224,39 +247,6 @@ fn refuse(offer: &Offer, seen: &Seen, marks: &[Mark], cap: Option<HourlyPrice>) 
         }
         Some(price) if price > cap => Some(format!("{price} is above the limit {cap}")),
         Some(_) => None,
-    }
-}
-
-fn compare(strategy: Strategy, a: &(usize, Offer), b: &(usize, Offer)) -> Ordering {
-    let by_rank = a.0.cmp(&b.0);
-    // No price sorts last.
-    let price = |offer: &Offer| (offer.price.is_none(), offer.price);
-    let by_price = price(&a.1).cmp(&price(&b.1));
-    let by_name = || {
-        let key = |o: &Offer| (o.provider.clone(), o.instance_type.clone());
-        key(&a.1)
-            .cmp(&key(&b.1))
-            .then_with(|| place(&a.1).cmp(&place(&b.1)))
-    };
-    match strategy {
-        Strategy::Priority => by_rank.then(by_price).then_with(by_name),
-        Strategy::Cost => by_price.then(by_rank).then_with(by_name),
-    }
-}
-
-fn place(offer: &Offer) -> (&str, Option<&str>) {
-    (&offer.region, offer.zone.as_deref())
-}
-
-fn reason(pool: &Pool, at: usize, count: usize, rank: usize, offer: &Offer) -> String {
-    let price = offer
-        .price
-        .map_or_else(|| "price unknown".to_owned(), |price| price.to_string());
-    let place = format!("choice {} of {count}", at + 1);
-    match pool.strategy {
-        Strategy::Priority if pool.candidates.is_empty() => format!("{place}: {price}"),
-        Strategy::Priority => format!("{place}: candidate {}, {price}", rank + 1),
-        Strategy::Cost => format!("{place} by cost: {price}"),
     }
 }
 
