@@ -203,6 +203,16 @@ impl Check<'_> {
         }
     }
 
+    fn budget(&mut self, budget: Option<&Budget>, key: &str) {
+        for (below, error) in budget.into_iter().flat_map(Budget::problems) {
+            let key = match below {
+                "" => key.to_owned(),
+                below => join(key, below),
+            };
+            self.report(&key, Problem::from_error(&error));
+        }
+    }
+
     fn size(&mut self, pool: &Pool, key: &str) {
         let Pool {
             desired, min, max, ..
