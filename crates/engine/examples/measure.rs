@@ -44,8 +44,6 @@ use serde_json::{Value, json};
 
 const POOLS: u32 = 50;
 const NODES_PER_POOL: u32 = 200;
-/// Pools whose sizes are decided on.
-const DECISIONS: u32 = 1_000;
 /// Nodes of the timed `up`.
 const FLEET: u32 = 1000;
 const LATENCY: Duration = Duration::from_millis(80);

@@ -1,7 +1,7 @@
 //! The end of a run that changes the fleet: what is printed, and the exit status.
 
 use fleetwright_core::{
-    BudgetLine, BudgetVerdict, Error, HourlyPrice, Life, NodeRecord, Result, Withheld,
+    BudgetLine, BudgetVerdict, HourlyPrice, Life, NodeRecord, Result, Withheld,
 };
 use fleetwright_engine::{Attempt, Bill, Engine, Outcome, PoolStatus, Standing};
 use serde::Serialize;
