@@ -177,6 +177,14 @@ pub(crate) fn line(what: &EventKind) -> Option<String> {
             ..
         } => format!("  ~ {name} is unused: {reason}"),
         EventKind::UseChanged { name, reason, .. } => format!("  ~ {name} is in use: {reason}"),
+        EventKind::InterruptionNoticed { name, kind, at, .. } => {
+            let at = at.map_or_else(String::new, |at| format!(" at {at:.0}"));
+            format!("  ! {name}: {}{at}", kind.in_words())
+        }
+        EventKind::NoticesUnseen { provider, error } => {
+            format!("  ! what `{provider}` announces is not seen: {error}")
+        }
+        EventKind::DrainCommandEnded { name, reason, .. } => format!("  ~ {name}: {reason}"),
         EventKind::Braked { reason } => format!("  ! nothing was done: {reason}"),
     })
 }

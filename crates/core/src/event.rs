@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::ability::InterruptionKind;
 use crate::{ClaimId, ErrorReport, HourlyPrice, Life, NodeId, Operation};
 
 /// Something that happened, with its time.
@@ -166,6 +167,33 @@ pub enum EventKind {
         /// What was seen.
         reason: String,
     },
+    /// A cloud has announced to do something to a node.
+    InterruptionNoticed {
+        /// Which node.
+        node: NodeId,
+        /// Its name.
+        name: String,
+        /// What will happen.
+        kind: InterruptionKind,
+        /// When, if it was said.
+        at: Option<Timestamp>,
+    },
+    /// It could not be seen what a cloud has announced.
+    NoticesUnseen {
+        /// Provider.
+        provider: String,
+        /// Why.
+        error: ErrorReport,
+    },
+    /// The pool's `drain_command` has ended on a node that will be taken away.
+    DrainCommandEnded {
+        /// Which node.
+        node: NodeId,
+        /// Its name.
+        name: String,
+        /// How, in words.
+        reason: String,
+    },
     /// A plan that removes too much was not executed.
     Braked {
         /// Why, in words.
@@ -179,7 +207,9 @@ impl EventKind {
         match self {
             Self::NodeChanged { node, .. }
             | Self::EndMoved { node, .. }
-            | Self::UseChanged { node, .. } => Some(node),
+            | Self::UseChanged { node, .. }
+            | Self::InterruptionNoticed { node, .. }
+            | Self::DrainCommandEnded { node, .. } => Some(node),
             Self::StepFailed { node, .. } => node.as_ref(),
             _ => None,
         }
@@ -202,6 +232,9 @@ impl EventKind {
             Self::Withheld { .. } => "withheld",
             Self::EndMoved { .. } => "end-moved",
             Self::UseChanged { .. } => "use-changed",
+            Self::InterruptionNoticed { .. } => "interruption-noticed",
+            Self::NoticesUnseen { .. } => "notices-unseen",
+            Self::DrainCommandEnded { .. } => "drain-command-ended",
             Self::Braked { .. } => "braked",
         }
     }

@@ -65,6 +65,11 @@ pub enum Purpose {
         /// Nodes that were watched and not used for as long as their pools allow.
         idle: Vec<NodeId>,
     },
+    /// A successor for each of these nodes, which the cloud takes away, and nothing else.
+    Relieve {
+        /// Which nodes.
+        nodes: Vec<NodeId>,
+    },
 }
 
 /// One thing to do, and why.

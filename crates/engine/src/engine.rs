@@ -13,6 +13,7 @@ use fleetwright_store::{Lease, Store};
 use futures::StreamExt;
 use futures::stream;
 
+use crate::interruption::is_doomed;
 use crate::life::elapsed;
 use crate::tenure::{is_over, late_end};
 use crate::{CatalogView, Evidence, Fleet, Observation, Recorder, Seen, advance};
@@ -40,6 +41,8 @@ pub(crate) struct Look {
     pub(crate) observation: Observation,
     /// Records that differ from what the journal has; already part of the observation.
     pub(crate) changes: Vec<(NodeRecord, Life)>,
+    /// Records about which a cloud has announced something new.
+    pub(crate) noticed: Vec<NodeRecord>,
 }
 
 impl Engine {
@@ -99,6 +102,7 @@ impl Engine {
         let listed = self.list_all().await;
         let at = self.clock.now();
         let records = self.store.nodes().await?;
+        let notices = self.notices(&records).await;
         let claims = self.store.open_claims().await?;
         let marks = self.store.marks(at).await?;
         let mut observation = Observation {
@@ -114,13 +118,20 @@ impl Engine {
         self.see_balancers(&mut observation).await;
         let gone = self.ask_for_missing(&mut observation).await;
         let reached = self.log_in(&observation).await;
-        let changes = self.advance_all(&mut observation, &gone, &reached);
+        let noticed = self.take_notice(&mut observation, notices);
+        let mut changes = self.advance_all(&mut observation, &gone, &reached);
+        for record in &noticed {
+            if !changes.iter().any(|(next, _)| next.id == record.id) {
+                changes.push((record.clone(), record.life));
+            }
+        }
         if self.is_short(&observation) {
             self.read_catalogs(&mut observation).await;
         }
         Ok(Look {
             observation,
             changes,
+            noticed,
         })
     }
 
@@ -129,7 +140,8 @@ impl Engine {
         if look.changes.is_empty() {
             return Ok(());
         }
-        let events: Vec<_> = look
+        let mut events = self.notice_events(&look.noticed);
+        let moved = look
             .changes
             .iter()
             .filter(|(record, from)| record.life != *from)
@@ -141,8 +153,8 @@ impl Engine {
                     to: record.life,
                     reason: record.reason.clone(),
                 })
-            })
-            .collect();
+            });
+        events.extend(moved);
         let records: Vec<_> = look
             .changes
             .iter()
@@ -150,7 +162,7 @@ impl Engine {
             .collect();
         self.store.put_nodes(lease, &records, &events).await?;
         self.recorder.announce(&events);
-        Ok(())
+        self.mark_reclaimed(&look.noticed).await
     }
 
     async fn list_all(&self) -> BTreeMap<String, Seen> {
@@ -367,6 +379,7 @@ impl Engine {
             .records
             .iter()
             .filter(|record| record.life.is_wanted() && is_over(record, observation.at).is_none())
+            .filter(|record| is_doomed(record, self.fleet.pools.get(&record.pool)).is_none())
         {
             *counts.entry(&record.pool).or_default() += 1;
         }

@@ -8,8 +8,8 @@ use std::ops::Range;
 
 use fleetwright_core::ability::{Member, Offering};
 use fleetwright_core::{
-    Claim, Coverage, Fingerprint, InstanceType, Node, NodeId, NodeRecord, Pool, ProviderInfo,
-    Token, fingerprint, keys,
+    Claim, Coverage, ErrorReport, Fingerprint, InstanceType, Node, NodeId, NodeRecord, Pool,
+    ProviderInfo, Token, fingerprint, keys,
 };
 use fleetwright_store::Mark;
 use jiff::Timestamp;
@@ -35,6 +35,8 @@ pub struct Observation {
     pub marks: Vec<Mark>,
     /// Sizes that were decided on for pools, in place of their configured ones.
     pub sizes: BTreeMap<String, u32>,
+    /// Providers whose announcements could not be heard, and why.
+    pub deaf: BTreeMap<String, ErrorReport>,
 }
 
 /// What one provider showed.

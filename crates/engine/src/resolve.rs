@@ -27,7 +27,8 @@ impl Engine {
         purpose: &Purpose,
     ) -> Result<Option<usize>> {
         let provider = self.provider(claim.provider())?;
-        let wanted = *purpose == Purpose::Converge && self.fleet.pools.contains_key(&claim.pool);
+        let makes = matches!(purpose, Purpose::Converge | Purpose::Relieve { .. });
+        let wanted = makes && self.fleet.pools.contains_key(&claim.pool);
         if !wanted {
             return self.resolve_by_listing(lease, claim, &*provider).await;
         }

@@ -23,6 +23,7 @@
 
 mod budgets;
 mod claims;
+mod decisions;
 mod error;
 mod events;
 mod file;

@@ -15,8 +15,14 @@ use crate::error::{code, damaged, fault, refused};
 use crate::file;
 
 /// Version, name and SQL of every migration, in order.
-const MIGRATIONS: &[(i64, &str, &str)] =
-    &[(1, "journal", include_str!("../migrations/0001_journal.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "journal", include_str!("../migrations/0001_journal.sql")),
+    (
+        2,
+        "decisions",
+        include_str!("../migrations/0002_decisions.sql"),
+    ),
+];
 
 /// The version that this program writes.
 pub(crate) const CURRENT: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;

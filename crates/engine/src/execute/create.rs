@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use fleetwright_core::{
-    Action, Claim, ClaimId, ClaimState, CreateRequest, Effect, Error, EventKind, Kind, NodeSpec,
-    Offer, Plan, Remedy, Result, Scope, Token, fingerprint, keys,
+    Action, Claim, ClaimId, ClaimState, CreateRequest, DecisionId, Effect, Error, EventKind, Kind,
+    NodeSpec, Offer, Plan, Remedy, Result, Scope, Token, fingerprint, keys,
 };
 use fleetwright_store::{Lease, Mark};
 use futures::StreamExt;
@@ -15,7 +15,7 @@ use futures::stream;
 
 use super::Executed;
 use crate::tenure::expiry_label;
-use crate::{Engine, Observation};
+use crate::{Engine, Observation, Question};
 
 /// Create calls of one pool at the same time.
 const CREATES: usize = 4;
@@ -37,6 +37,7 @@ struct Wish<'a> {
     pool: &'a str,
     spec: &'a NodeSpec,
     reason: &'a str,
+    decision: Option<DecisionId>,
 }
 
 impl Engine {
@@ -44,7 +45,7 @@ impl Engine {
         &self,
         lease: &Lease,
         plan: &Plan,
-        _observation: &Observation,
+        observation: &Observation,
     ) -> Result<Executed> {
         let creates = plan.steps.iter().filter_map(|step| match &step.action {
             Action::Create {
@@ -57,6 +58,7 @@ impl Engine {
                     pool,
                     spec,
                     reason: &step.reason,
+                    decision: None,
                 },
                 *count,
                 offers,
@@ -65,8 +67,22 @@ impl Engine {
             _ => None,
         });
         let mut answers = stream::iter(creates)
-            .map(|(wish, count, offers, action)| async move {
-                (action, self.create(lease, &wish, count, offers).await)
+            .map(|(mut wish, count, offers, action)| async move {
+                let question = Question {
+                    pool: wish.pool,
+                    count,
+                    reason: wish.reason,
+                    offers,
+                };
+                let decided = self.record_decision(lease, observation, &question).await;
+                let made = match decided {
+                    Ok(decision) => {
+                        wish.decision = Some(decision);
+                        self.create(lease, &wish, count, offers).await
+                    }
+                    Err(error) => Err(error),
+                };
+                (action, made)
             })
             .buffer_unordered(CREATES);
         let mut done = Executed::default();
@@ -163,6 +179,7 @@ impl Engine {
             pool,
             spec: &spec,
             reason: "preflight",
+            decision: None,
         };
         let claim = self.new_claim(&wish, 1, offer, 1);
         requests.preflight(&claim.request).await.map(|()| true)
@@ -248,6 +265,7 @@ impl Engine {
             made_at: now,
             sent_at: now,
             closed_at: None,
+            decision: wish.decision,
         }
     }
 

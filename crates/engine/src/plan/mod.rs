@@ -5,6 +5,7 @@
 //! twice because a cloud did not answer.
 
 mod cost;
+mod relief;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +18,7 @@ use fleetwright_core::{
 };
 
 use self::cost::Costs;
+use crate::interruption::is_doomed;
 use crate::life::elapsed;
 use crate::tenure::{is_idle_too_long, is_over};
 use crate::{Fleet, Observation, Selection, select_offers};
@@ -55,12 +57,18 @@ pub fn plan(
         removals: 0,
     };
     let limited = matches!(purpose, Purpose::Expire { .. });
-    planner.resolve_claims(limited);
-    planner.adopt_orphans(limited);
+    match &purpose {
+        Purpose::Relieve { nodes } => planner.resolve_claims_beside(nodes),
+        _ => {
+            planner.resolve_claims(limited);
+            planner.adopt_orphans(limited);
+        }
+    }
     match &purpose {
         Purpose::Converge => planner.converge(),
         Purpose::Remove { nodes } => planner.remove(nodes.as_deref()),
         Purpose::Expire { idle } => planner.expire(idle),
+        Purpose::Relieve { nodes } => planner.relieve(nodes),
     }
     let live = observation
         .records
@@ -68,7 +76,7 @@ pub fn plan(
         .filter(|record| record.life.is_wanted())
         .count();
     let brake = match purpose {
-        Purpose::Remove { .. } | Purpose::Expire { .. } => None,
+        Purpose::Remove { .. } | Purpose::Expire { .. } | Purpose::Relieve { .. } => None,
         Purpose::Converge => planner.brake(live),
     };
     let costs = Costs::of(&observation.records, &planner.steps);
@@ -139,24 +147,28 @@ impl<'a> Planner<'a> {
             if limited && pool.is_none_or(|pool| !pool.limits.ends_nodes()) {
                 continue;
             }
-            let action = Action::Resolve {
-                claim: claim.id,
-                attempt: claim.attempt,
-                provider: claim.provider().to_owned(),
-                region: claim.region().to_owned(),
-            };
-            let reason = format!(
-                "{} for pool `{}` asked for at {}, and the answer is not known",
-                plural(
-                    usize::try_from(claim.request.count).unwrap_or(usize::MAX),
-                    "machine"
-                ),
-                claim.pool,
-                claim.sent_at,
-            );
-            let subject = format!("claim {}/{}", claim.id, claim.attempt);
-            self.push(claim.provider(), claim.region(), &subject, action, reason);
+            self.resolve_claim(claim);
         }
+    }
+
+    fn resolve_claim(&mut self, claim: &Claim) {
+        let action = Action::Resolve {
+            claim: claim.id,
+            attempt: claim.attempt,
+            provider: claim.provider().to_owned(),
+            region: claim.region().to_owned(),
+        };
+        let reason = format!(
+            "{} for pool `{}` asked for at {}, and the answer is not known",
+            plural(
+                usize::try_from(claim.request.count).unwrap_or(usize::MAX),
+                "machine"
+            ),
+            claim.pool,
+            claim.sent_at,
+        );
+        let subject = format!("claim {}/{}", claim.id, claim.attempt);
+        self.push(claim.provider(), claim.region(), &subject, action, reason);
     }
 
     /// Our nodes without a record get one. `limited`: only those whose label tells an end.
@@ -253,6 +265,7 @@ impl<'a> Planner<'a> {
         let generation = pool.generation();
         let mut wanted = Vec::new();
         let mut kept = Vec::new();
+        let mut doomed = Vec::new();
         let mut ended = 0;
         for record in records {
             if !record.life.is_leaving()
@@ -260,6 +273,8 @@ impl<'a> Planner<'a> {
             {
                 self.end(record, &reason);
                 ended += 1;
+            } else if record.life.is_wanted() && is_doomed(record, Some(pool)).is_some() {
+                doomed.push(*record);
             } else if record.life.is_wanted() {
                 wanted.push(*record);
             } else if record.life == Life::Failed && self.keeps_failed(record, generation.short()) {
@@ -287,8 +302,10 @@ impl<'a> Planner<'a> {
             let leaving: HashSet<&NodeId> = surplus.iter().map(|record| &record.id).collect();
             wanted.retain(|record| !leaving.contains(&record.id));
         } else if with_orphans < desired {
-            self.create(name, pool, desired - with_orphans, with_orphans, ended);
+            let besides = besides(ended, doomed.len());
+            self.create(name, pool, desired - with_orphans, with_orphans, &besides);
         }
+        self.release(pool, desired, &wanted, doomed);
         if let Some(balancer) = &pool.balancer {
             self.register(balancer, &wanted);
         }
@@ -316,7 +333,13 @@ impl<'a> Planner<'a> {
         self.delete(record, &reason);
     }
 
-    fn create(&mut self, name: &str, pool: &Pool, count: usize, have: usize, ended: usize) {
+    fn create(&mut self, name: &str, pool: &Pool, count: usize, have: usize, besides: &str) {
+        if let Err(error) = pool.first_boot() {
+            let subject = format!("pool {name}");
+            let what = format!("create {count}");
+            self.withhold(&subject, &what, &error.report().to_string());
+            return;
+        }
         let Selection {
             mut offers,
             excluded,
@@ -346,11 +369,6 @@ impl<'a> Planner<'a> {
         }
         offers.truncate(MOST_OFFERS);
         let spec = self.fleet.node_spec(name, pool, &self.observation.journal);
-        let besides = if ended == 0 {
-            String::new()
-        } else {
-            format!(" besides {ended} whose time is over")
-        };
         let reason = format!(
             "pool `{name}` has {}{besides} and wants {}",
             plural(have, "node"),
@@ -520,6 +538,18 @@ impl<'a> Planner<'a> {
             allowed_percent: percent,
         })
     }
+}
+
+/// What a pool has besides the nodes that count.
+fn besides(ended: usize, doomed: usize) -> String {
+    let mut text = String::new();
+    if ended > 0 {
+        text.push_str(&format!(" besides {ended} whose time is over"));
+    }
+    if doomed > 0 {
+        text.push_str(&format!(" besides {doomed} that the cloud takes away"));
+    }
+    text
 }
 
 /// `1 node`, `2 nodes`.

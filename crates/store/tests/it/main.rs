@@ -7,6 +7,7 @@
 mod budgets;
 mod child;
 mod claims;
+mod decisions;
 mod events;
 mod full_disk;
 mod leases;

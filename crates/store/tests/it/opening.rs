@@ -100,7 +100,7 @@ async fn a_journal_of_a_newer_version_is_refused_naming_both_versions() {
     let error = refusal(&scratch.journal()).await;
     let message = error.to_string();
     assert!(
-        message.ends_with("has schema version 99; this program knows versions up to 1"),
+        message.ends_with("has schema version 99; this program knows versions up to 2"),
         "{message}"
     );
     assert!(error.hint().unwrap().starts_with("upgrade"));

@@ -7,6 +7,7 @@ mod hands_off;
 mod offers;
 mod over;
 mod properties;
+mod relief;
 mod script;
 mod show;
 mod shrink;
