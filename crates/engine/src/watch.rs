@@ -134,9 +134,9 @@ impl Engine {
             troubles: Vec::new(),
             pause: TICK,
         };
-        let mut period = self.look_for_use(watch, &limited, holder).await?;
-        period = period.min(self.renew_due(watch, &records, &mut round).await);
-        self.relieve(&records, holder, &mut round).await?;
+        let period = self.look_for_use(watch, &limited, holder).await?;
+        let renewal = self.renew_due(watch, &records, &mut round).await;
+        let relief = self.relieve(&records, holder, &mut round).await?;
         let idle = self.idle_too_long(watch).await?;
         let now = self.clock.now();
         let due = !idle.is_empty()
@@ -160,7 +160,8 @@ impl Engine {
         } else {
             round.pause = (TICK * watch.futile.min(1_000)).min(LONGEST_PAUSE);
         }
-        round.pause = round.pause.max(SHORTEST);
+        // Timers do not wait for a removal that comes to nothing, nor do clouds.
+        round.pause = round.pause.min(renewal).min(relief).max(SHORTEST);
         Ok(round)
     }
 
@@ -225,8 +226,13 @@ impl Engine {
     }
 
     /// Hears what clouds have announced, and sees that what they take away is replaced: with
-    /// successors at once, and then by letting it go.
-    async fn relieve(&self, records: &[NodeRecord], holder: &str, round: &mut Round) -> Result<()> {
+    /// successors at once, and then by letting it go. Gives the pause until that is done again.
+    async fn relieve(
+        &self,
+        records: &[NodeRecord],
+        holder: &str,
+        round: &mut Round,
+    ) -> Result<Duration> {
         let mut heard = Observation {
             at: self.clock.now(),
             records: records.to_vec(),
@@ -246,15 +252,23 @@ impl Engine {
         let nodes: Vec<NodeId> = doomed.map(|record| record.id.clone()).collect();
         let is_news = heard.records != records;
         if round.is_busy || (nodes.is_empty() && !is_news) {
-            return Ok(());
+            return Ok(self.hearing(records));
         }
         let outcome = self.turn(Purpose::Relieve { nodes }, holder, round).await?;
         if let Some(outcome) = outcome {
             round.removed += outcome.executed.deleted;
             round.created += outcome.executed.created;
         }
-        round.pause = round.pause.min(RELIEF);
-        Ok(())
+        Ok(RELIEF)
+    }
+
+    /// How often clouds are asked what they have announced.
+    fn hearing(&self, records: &[NodeRecord]) -> Duration {
+        if records.iter().any(|record| self.hears_of(record)) {
+            TICK
+        } else {
+            LONGEST_PAUSE
+        }
     }
 
     /// Renews the timers of nodes, if it is time for that. Gives the pause between renewals.
@@ -266,7 +280,7 @@ impl Engine {
     ) -> Duration {
         let Some(period) = self.renewal_period(records) else {
             watch.next_renewal = None;
-            return TICK;
+            return LONGEST_PAUSE;
         };
         let now = self.clock.now();
         if watch.next_renewal.is_none_or(|next| now >= next) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use fleetwright_core::{Amount, HourlyPrice, Life, NodeRecord, Result};
-use fleetwright_engine::{Bill, Engine, PoolStatus};
+use fleetwright_engine::{Bill, Engine, PoolStatus, Shortage};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -30,6 +30,8 @@ struct Report {
     pool_bills: BTreeMap<String, Vec<Amount>>,
     /// When each node ends.
     ends: Vec<End>,
+    /// Pools that are short, and who left last.
+    shortages: Vec<Shortage>,
     /// Whether limits are kept.
     limits: State,
 }
@@ -73,6 +75,7 @@ pub(super) async fn run(context: &Context) -> Result<Exit> {
         cost: HourlyPrice::sum(records.iter().filter_map(|record| record.price)),
         bill,
         ends: records.iter().map(|record| end(&engine, record)).collect(),
+        shortages: engine.shortages(&observation).await?,
         limits: background::state(context).await?,
     };
     let settled = report.unseen.is_empty() && report.pools.iter().all(PoolStatus::is_settled);
@@ -123,6 +126,9 @@ pub(super) async fn run(context: &Context) -> Result<Exit> {
     for record in &report.failed {
         output::error_line(&format!("{}: {}", record.name, record.reason));
     }
+    for shortage in &report.shortages {
+        show_shortage(context, shortage);
+    }
     let ready: usize = report.pools.iter().map(|pool| pool.ready).sum();
     context.out.note(&format!(
         "fleet `{}`: {} ready; costs {} now, {} so far",
@@ -133,6 +139,34 @@ pub(super) async fn run(context: &Context) -> Result<Exit> {
     ));
     show_limits(context, &report.limits);
     Ok(exit)
+}
+
+/// Why a pool is short, if that is known.
+fn show_shortage(context: &Context, shortage: &Shortage) {
+    let Shortage {
+        pool,
+        missing,
+        expired,
+        reclaimed,
+        ..
+    } = shortage;
+    let mut why = Vec::new();
+    if *expired > 0 {
+        why.push(format!("the time of {expired} was over"));
+    }
+    if *reclaimed > 0 {
+        why.push(format!("the cloud took {reclaimed} back"));
+    }
+    let why = if why.is_empty() {
+        String::new()
+    } else {
+        format!(": {}", why.join(", "))
+    };
+    context.out.note(&format!(
+        "pool `{pool}` is short of {}{why}; `fleetwright up` makes them, `fleetwright why {pool}` \
+         tells more",
+        count(*missing, "node")
+    ));
 }
 
 fn end(engine: &Engine, record: &NodeRecord) -> End {

@@ -23,4 +23,5 @@ mod shown;
 mod terminal;
 mod trust;
 mod walk;
+mod why;
 mod wizard;

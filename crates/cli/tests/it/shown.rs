@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use crate::bed::Bed;
 
-const COMMANDS: [&str; 18] = [
+const COMMANDS: [&str; 20] = [
     "up",
     "plan",
     "apply",
@@ -15,6 +15,8 @@ const COMMANDS: [&str; 18] = [
     "status",
     "nodes",
     "node",
+    "why",
+    "why-not",
     "exec",
     "ssh",
     "events",

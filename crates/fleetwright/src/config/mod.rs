@@ -14,7 +14,7 @@ mod discover;
 mod parse;
 mod shape;
 mod source;
-mod suggest;
+pub mod suggest;
 mod syntax;
 
 use std::collections::BTreeMap;

@@ -1,10 +1,7 @@
 //! "Did you mean".
 
 /// The known word that is closest to what was written, if it is close enough to be meant.
-pub(crate) fn closest<'a>(
-    written: &str,
-    known: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub fn closest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let written = written.to_lowercase();
     known
         .into_iter()
@@ -18,7 +15,7 @@ pub(crate) fn closest<'a>(
 /// A hint for a word that is not among the known ones: the closest, else all of them.
 ///
 /// `what` is the plural that the list is introduced with, e.g. `known keys`.
-pub(crate) fn hint<'a>(
+pub fn hint<'a>(
     written: &str,
     what: &str,
     known: impl IntoIterator<Item = &'a str>,

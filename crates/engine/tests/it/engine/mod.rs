@@ -2,6 +2,8 @@
 
 mod blind;
 mod claims;
+mod decisions;
+mod interruptions;
 mod life;
 mod ownership;
 mod tenure;
