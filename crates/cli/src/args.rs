@@ -91,7 +91,8 @@ Example:
   fleetwright extend --pool gpu 90m
 
 The end of a node's time moves by the duration, but not beyond `limits.extend_to` of its pool. A node
-that would end because nobody uses it stays for at least the duration from now."
+that would end because nobody uses it stays for at least the duration from now. The label with the
+end on the machine itself stays as it was: the journal counts."
     )]
     Extend(Extend),
     /// Print variables for a shell: hosts, ports, users and ssh commands

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use fleetwright_core::{Access, Command, DEAD_MAN_RENEWAL, Life, NoOutput, NodeRecord};
+use fleetwright_core::{Access, Boot, Command, DEAD_MAN_RENEWAL, Life, NoOutput, NodeRecord};
 use futures::StreamExt;
 use futures::stream;
 
@@ -13,7 +13,7 @@ use crate::Engine;
 /// Nodes renewed at the same time.
 const RENEWALS: usize = 16;
 /// Limit of one renewal.
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(10);
 /// A timer is renewed so many times within its time, at least.
 const SHARE: u32 = 4;
 /// Longest and shortest pause between renewals.
@@ -61,11 +61,10 @@ impl Engine {
 
     /// The timer of a node that may be logged in to.
     fn timer_of(&self, record: &NodeRecord) -> Option<Duration> {
-        let answers = record.life.is_ready()
-            || matches!(
-                record.life,
-                Life::Bootstrapping | Life::Failed | Life::Draining
-            );
+        // A machine that went down does not answer; one whose boot script failed is kept, and does.
+        let kept = record.life == Life::Failed && matches!(record.boot, Some(Boot::Failed { .. }));
+        let up = matches!(record.life, Life::Bootstrapping | Life::Draining);
+        let answers = record.life.is_ready() || up || kept;
         let pool = self.fleet.pools.get(&record.pool).filter(|_| answers)?;
         pool.limits.dead_man.map(|limit| limit.0)
     }

@@ -141,16 +141,11 @@ impl Engine {
 
 /// Whether two offers are for the same thing; price and availability may differ.
 fn is_same(a: &Offer, b: &Offer) -> bool {
-    let key = |o: &Offer| {
-        (
-            o.provider.clone(),
-            o.region.clone(),
-            o.zone.clone(),
-            o.instance_type.clone(),
-            o.market,
-        )
-    };
-    key(a) == key(b)
+    a.provider == b.provider
+        && a.region == b.region
+        && a.zone == b.zone
+        && a.instance_type == b.instance_type
+        && a.market == b.market
 }
 
 fn wish(fleet: &Fleet, observation: &Observation, name: &str) -> Wish {
@@ -191,6 +186,15 @@ fn counts(observation: &Observation, pool: &str) -> Counts {
 }
 
 fn closed(mark: &Mark) -> Closed {
+    Closed {
+        place: place_of(mark),
+        until: mark.until,
+        error: mark.error.clone(),
+    }
+}
+
+/// What a mark is on: `provider[/region[/zone]] [type] [market]`.
+pub(crate) fn place_of(mark: &Mark) -> String {
     let mut place = mark.provider.clone();
     for part in [&mark.region, &mark.zone].into_iter().flatten() {
         place.push('/');
@@ -201,9 +205,5 @@ fn closed(mark: &Mark) -> Closed {
         place.push(' ');
         place.push_str(word);
     }
-    Closed {
-        place,
-        until: mark.until,
-        error: mark.error.clone(),
-    }
+    place
 }

@@ -13,7 +13,7 @@ use fleetwright_store::{Lease, Store};
 use futures::StreamExt;
 use futures::stream;
 
-use crate::interruption::is_doomed;
+use crate::interruption::{is_doomed, reclaim_marks};
 use crate::life::elapsed;
 use crate::tenure::{is_over, late_end};
 use crate::{CatalogView, Evidence, Fleet, Observation, Recorder, Seen, advance};
@@ -119,6 +119,8 @@ impl Engine {
         let gone = self.ask_for_missing(&mut observation).await;
         let reached = self.log_in(&observation).await;
         let noticed = self.take_notice(&mut observation, notices);
+        // What is made in their place is not made where they are taken.
+        observation.marks.extend(reclaim_marks(&noticed, at));
         let mut changes = self.advance_all(&mut observation, &gone, &reached);
         for record in &noticed {
             if !changes.iter().any(|(next, _)| next.id == record.id) {

