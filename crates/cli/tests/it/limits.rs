@@ -1,5 +1,6 @@
 //! Limits that hold when nobody looks: the process in the background, and what commands say of it.
 
+use std::fmt::Write as _;
 use std::io::Read;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -280,10 +281,12 @@ fn timed(seconds: u32) -> Bed {
             "user_data = \"#cloud-config\\nruncmd:\\n  - echo me >own\\n\"",
         ),
     ] {
-        text.push_str(&format!(
+        write!(
+            text,
             "[pools.{name}]\ndesired = 1\ncandidates = [{{ provider = \"here\", type = \"small\" }}]\n\
              limits = {{ dead_man = \"{seconds}s\" }}\n{user_data}\n"
-        ));
+        )
+        .expect("writing to a string cannot fail");
     }
     bed.configure(&text);
     bed

@@ -542,14 +542,16 @@ impl<'a> Planner<'a> {
 
 /// What a pool has besides the nodes that count.
 fn besides(ended: usize, doomed: usize) -> String {
-    let mut text = String::new();
-    if ended > 0 {
-        text.push_str(&format!(" besides {ended} whose time is over"));
-    }
-    if doomed > 0 {
-        text.push_str(&format!(" besides {doomed} that the cloud takes away"));
-    }
-    text
+    let kinds = [
+        (ended, "whose time is over"),
+        (doomed, "that the cloud takes away"),
+    ];
+    let told: Vec<String> = kinds
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!(" besides {count} {what}"))
+        .collect();
+    told.concat()
 }
 
 /// `1 node`, `2 nodes`.

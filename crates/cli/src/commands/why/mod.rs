@@ -336,19 +336,16 @@ pub(crate) fn price(offer: &Offer) -> String {
 /// What was wanted and what was there.
 fn grounds(decision: &Decision) -> Vec<String> {
     let wish = &decision.wish;
-    let mut bounds = format!("{} configured", wish.desired);
-    for (name, bound) in [("at least", wish.min), ("at most", wish.max)] {
-        if let Some(bound) = bound {
-            bounds.push_str(&format!(", {name} {bound}"));
-        }
-    }
+    let mut bounds = vec![format!("{} configured", wish.desired)];
+    bounds.extend(wish.min.map(|least| format!("at least {least}")));
+    bounds.extend(wish.max.map(|most| format!("at most {most}")));
     let counts = &decision.counts;
     let mut lines = vec![
         format!(
             "decided at {:.0}: {} missing, because {}",
             decision.at, decision.count, decision.reason
         ),
-        format!("wanted: {} ({bounds})", wish.wanted),
+        format!("wanted: {} ({})", wish.wanted, bounds.join(", ")),
         format!(
             "there were: {} ready, {} starting, {} failed, {} leaving, {} asked for",
             counts.ready, counts.starting, counts.failed, counts.leaving, counts.pending
