@@ -122,15 +122,17 @@ impl Engine {
             let subject = format!("pool {pool}");
             let refused = plan.withheld.iter().find_map(|withheld| {
                 let count = withheld.what.strip_prefix("create ")?.parse().ok()?;
-                (withheld.subject == subject).then_some((count, &withheld.reason))
+                (withheld.subject == subject).then_some(count)
             });
-            let Some((count, reason)) = refused else {
+            let Some(count) = refused else {
                 continue;
             };
+            let reason =
+                format!("pool `{pool}` wants more than it has; nothing was left to be asked for");
             let question = Question {
                 pool,
                 count,
-                reason,
+                reason: &reason,
                 offers: &[],
             };
             self.record_decision(lease, observation, &question).await?;
