@@ -125,11 +125,11 @@ fn extended(document: &str, start: &str) -> Result<String> {
         .with_hint("write `runcmd:` on a line of its own, and each command below it after a `- `")
     };
     let mut lines: Vec<&str> = document.lines().collect();
-    let is_key = |line: &&str| {
+    let is_key = |line: &str| {
         let name = line.split(':').next().unwrap_or("").trim_end();
         matches!(name, "runcmd" | "\"runcmd\"" | "'runcmd'") && line.contains(':')
     };
-    let Some(at) = lines.iter().position(|line| is_key(&line)) else {
+    let Some(at) = lines.iter().position(|line| is_key(line)) else {
         let newline = if document.ends_with('\n') { "" } else { "\n" };
         return Ok(format!("{document}{newline}runcmd:\n  - {command}\n"));
     };

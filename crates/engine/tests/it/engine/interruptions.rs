@@ -118,10 +118,7 @@ async fn a_machine_that_is_taken_back_is_replaced_elsewhere_before_it_is_gone() 
     let notice = gone.tenure.notice.clone().unwrap();
     assert!(gone.gone_at.unwrap() < notice.at.unwrap(), "it left early");
     let reason = reason_of(&engine, &taken).await;
-    assert!(
-        reason.starts_with("the cloud takes it back at "),
-        "{reason}"
-    );
+    assert!(reason.contains("the cloud takes it back at "), "{reason}");
     assert!(reason.ends_with("others are in its place"), "{reason}");
     assert_reached(&converge(&engine).await);
     assert_eq!(bed.live(), after);
