@@ -7,6 +7,8 @@ use fleetwright_core::{Error, Filter, Kind, Result, Span};
 
 use crate::commands::capacity::Capacity;
 use crate::commands::inventory::Inventory;
+use crate::commands::why::WhyArgs;
+use crate::commands::why_not::WhyNotArgs;
 use crate::commands::{CostArgs, Offers, Scale, Signal};
 
 /// Gets machines from any cloud, exactly once, and keeps them as they should be.
@@ -92,7 +94,8 @@ Example:
   fleetwright extend --pool gpu 90m
 
 The end of a node's time moves by the duration, but not beyond `limits.extend_to` of its pool. A node
-that would end because nobody uses it stays for at least the duration from now."
+that would end because nobody uses it stays for at least the duration from now. The label with the
+end on the machine itself stays as it was: the journal counts."
     )]
     Extend(Extend),
     /// Show the sizes of pools, set one by hand, or ask the policies
@@ -142,6 +145,24 @@ Examples:
 Example:
   fleetwright node default-local-1a2b3c4d-0")]
     Node(NodeArgs),
+    /// Explain a node or a pool: why it is there, where it is and as it is, from the journal
+    #[command(after_help = "\
+Example:
+  fleetwright why default-local-1a2b3c4d-0
+  fleetwright why web                   why the pool has the size that it has
+
+Nobody is asked: it is told what was decided, and on what grounds. Ends with status 7 if there is no
+such node or pool.")]
+    Why(WhyArgs),
+    /// Explain why a pool's machines are not of a type, provider, region or zone
+    #[command(after_help = "\
+Example:
+  fleetwright why-not web sim.large
+  fleetwright why-not web --recorded    only what was decided, without asking the providers
+
+Tells what was decided when machines were last asked for, and what would be decided now. Ends with
+status 7 if nothing of that name was considered.")]
+    WhyNot(WhyNotArgs),
     /// Run a command on nodes over SSH, side by side
     #[command(after_help = "\
 Example:

@@ -209,6 +209,14 @@ pub(crate) fn line(what: &EventKind) -> Option<String> {
         EventKind::SizeKept { pool, .. } => {
             format!("  ~ the policy of pool {pool} can decide again")
         }
+        EventKind::InterruptionNoticed { name, kind, at, .. } => {
+            let at = at.map_or_else(String::new, |at| format!(" at {at:.0}"));
+            format!("  ! {name}: {}{at}", kind.in_words())
+        }
+        EventKind::NoticesUnseen { provider, error } => {
+            format!("  ! what `{provider}` announces is not seen: {error}")
+        }
+        EventKind::DrainCommandEnded { name, reason, .. } => format!("  ~ {name}: {reason}"),
         EventKind::Braked { reason } => format!("  ! nothing was done: {reason}"),
     })
 }

@@ -7,7 +7,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{CreateRequest, Error, ErrorReport, Kind, Market, NodeId, Offer, Result, Token};
+use crate::{
+    CreateRequest, DecisionId, Error, ErrorReport, Kind, Market, NodeId, Offer, Result, Token,
+};
 
 /// Which claim. Sorts by time of creation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -71,6 +73,9 @@ pub struct Claim {
     pub sent_at: Timestamp,
     /// When it left the state `Open`.
     pub closed_at: Option<Timestamp>,
+    /// The decision that it was made because of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<DecisionId>,
 }
 
 impl Claim {

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::ability::InterruptionKind;
 use crate::{BudgetOutcome, ClaimId, ErrorReport, HourlyPrice, Life, NodeId, Operation};
 
 /// Something that happened, with its time.
@@ -210,6 +211,33 @@ pub enum EventKind {
         /// Why it cannot; absent: it can again.
         trouble: Option<String>,
     },
+    /// A cloud has announced to do something to a node.
+    InterruptionNoticed {
+        /// Which node.
+        node: NodeId,
+        /// Its name.
+        name: String,
+        /// What will happen.
+        kind: InterruptionKind,
+        /// When, if it was said.
+        at: Option<Timestamp>,
+    },
+    /// It could not be seen what a cloud has announced.
+    NoticesUnseen {
+        /// Provider.
+        provider: String,
+        /// Why.
+        error: ErrorReport,
+    },
+    /// The pool's `drain_command` has ended on a node that will be taken away.
+    DrainCommandEnded {
+        /// Which node.
+        node: NodeId,
+        /// Its name.
+        name: String,
+        /// How, in words.
+        reason: String,
+    },
     /// A plan that removes too much was not executed.
     Braked {
         /// Why, in words.
@@ -223,7 +251,9 @@ impl EventKind {
         match self {
             Self::NodeChanged { node, .. }
             | Self::EndMoved { node, .. }
-            | Self::UseChanged { node, .. } => Some(node),
+            | Self::UseChanged { node, .. }
+            | Self::InterruptionNoticed { node, .. }
+            | Self::DrainCommandEnded { node, .. } => Some(node),
             Self::StepFailed { node, .. } => node.as_ref(),
             _ => None,
         }
@@ -250,6 +280,9 @@ impl EventKind {
             Self::PriceDiffers { .. } => "price-differs",
             Self::SizeDecided { .. } => "size-decided",
             Self::SizeKept { .. } => "size-kept",
+            Self::InterruptionNoticed { .. } => "interruption-noticed",
+            Self::NoticesUnseen { .. } => "notices-unseen",
+            Self::DrainCommandEnded { .. } => "drain-command-ended",
             Self::Braked { .. } => "braked",
         }
     }

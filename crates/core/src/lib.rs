@@ -20,6 +20,8 @@ mod claim;
 mod clock;
 mod cloud_init;
 mod count;
+mod dead_man;
+mod decision;
 mod duration;
 mod error;
 mod event;
@@ -58,6 +60,8 @@ pub use claim::{Claim, ClaimId, ClaimState};
 pub use clock::Clock;
 pub use cloud_init::{CLOUD_INIT_RESERVE, cloud_init};
 pub use count::Count;
+pub use dead_man::{DEAD_MAN_RENEWAL, with_dead_man};
+pub use decision::{Closed, Counts, Decision, DecisionId, Excluded, Wish};
 pub use duration::{Span, parse_duration};
 pub use error::{Effect, Error, ErrorReport, Kind, Remedy, Result, Scope};
 pub use event::{Event, EventKind};
@@ -72,13 +76,15 @@ pub use money::{Currency, HourlyPrice};
 pub use node::{Access, Addresses, Boot, Node, NodeState};
 pub use offer::{Availability, InstanceType, Offer, Requirements};
 pub use plan::{Action, Brake, Plan, Purpose, Step, Turn, Withheld};
-pub use pool::{Candidate, Idle, IdleSignal, Limits, Pool};
+pub use pool::{
+    Candidate, Idle, IdleSignal, InterruptionPolicy, Limits, Pool, Rebalance, Strategy,
+};
 pub use price_rule::{PriceRule, Prices};
 pub use provider::{
     ApiLimit, Checked, Deletion, Idempotency, LimitUnit, Operation, Provider, ProviderInfo,
 };
 pub use quantity::Quantity;
-pub use record::{Life, NodeRecord, Tenure};
+pub use record::{Life, NodeRecord, Notice, Tenure};
 pub use remote::{Command, Exit, NoOutput, Output, OutputSink, Remote, Stream};
 pub use scaling::{
     Combine, Composite, CoolDown, Day, DayTime, MaxStep, NodeSignal, Predictive, PrometheusQuery,

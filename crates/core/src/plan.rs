@@ -69,6 +69,11 @@ pub enum Purpose {
         /// Nodes that were watched and not used for as long as their pools allow.
         idle: Vec<NodeId>,
     },
+    /// A successor for each of these nodes, which the cloud takes away, and nothing else.
+    Relieve {
+        /// Which nodes.
+        nodes: Vec<NodeId>,
+    },
     /// Some pools at the size that was decided on; the others are left alone.
     Scale {
         /// Which pools.
@@ -82,7 +87,7 @@ impl Purpose {
     /// Whether machines are made for this pool.
     pub fn fills(&self, pool: &str) -> bool {
         match self {
-            Self::Converge => true,
+            Self::Converge | Self::Relieve { .. } => true,
             Self::Scale { pools, .. } => pools.contains(pool),
             Self::Remove { .. } | Self::Expire { .. } => false,
         }

@@ -67,6 +67,9 @@ pub struct Pool {
     /// says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scaling: Option<Scaling>,
+    /// What is done when a cloud announces that it takes nodes away.
+    #[serde(default, skip_serializing_if = "InterruptionPolicy::is_default")]
+    pub interruptions: InterruptionPolicy,
     /// Options of the provider, by its schema.
     #[serde(default)]
     pub options: Map<String, Value>,
@@ -75,7 +78,12 @@ pub struct Pool {
 impl Pool {
     /// A hash of what a node is made from: nodes of another generation are outdated.
     pub fn generation(&self) -> Fingerprint {
-        fingerprint(&(&self.image, &self.user_data, &self.ssh_keys, &self.options))
+        let timed = self
+            .limits
+            .dead_man
+            .and_then(|_| self.first_boot().ok().flatten());
+        let user_data = timed.as_ref().or(self.user_data.as_ref());
+        fingerprint(&(&self.image, &user_data, &self.ssh_keys, &self.options))
     }
 
     /// A size within `min` and `max`.
@@ -175,12 +183,53 @@ pub struct Limits {
     /// How long a node may be unused before it is removed, see `idle`. Absent: for ever.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idle_after: Option<Span>,
+    /// How long a node runs on when nobody looks after it any more: then it powers itself off. A
+    /// timer on the node, renewed by `up` and by the process in the background. Absent: for ever.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dead_man: Option<Span>,
 }
 
 impl Limits {
     /// Whether a node may run out of time: something must watch over it then.
     pub const fn ends_nodes(&self) -> bool {
         self.max_runtime.is_some() || self.idle_after.is_some()
+    }
+
+    /// Whether somebody must look after a node all the time.
+    pub const fn needs_watch(&self) -> bool {
+        self.ends_nodes() || self.dead_man.is_some()
+    }
+}
+
+/// What is done when a cloud announces that it takes nodes away. A spot machine that is taken back
+/// is replaced in any case, and maintenance is only reported.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct InterruptionPolicy {
+    /// What is done when the cloud advises to move a node away.
+    pub rebalance: Rebalance,
+    /// A command on a node that will be taken away, run once and as soon as that is known: to save
+    /// work, or to send it elsewhere. `FLEETWRIGHT_DEADLINE` holds the end in seconds since 1970,
+    /// or nothing if it was not said. The node is removed when the command has ended, or when there
+    /// is no more time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drain_command: Option<String>,
+}
+
+/// What is done when a cloud advises to move a node away.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rebalance {
+    /// It is reported.
+    #[default]
+    Ignore,
+    /// The node is replaced as if it were taken back.
+    Replace,
+}
+
+impl InterruptionPolicy {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
     }
 }
 
@@ -242,6 +291,7 @@ impl Default for Limits {
             max_runtime: None,
             extend_to: None,
             idle_after: None,
+            dead_man: None,
         }
     }
 }

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::ability::InterruptionKind;
 use crate::{
     Access, Boot, ClaimId, Error, HourlyPrice, Kind, Labels, Market, NodeId, Result, Token,
 };
@@ -120,12 +121,38 @@ pub struct Tenure {
     /// tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idle_since: Option<Timestamp>,
+    /// What the cloud has announced to do to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notice: Option<Notice>,
+}
+
+/// What a cloud has announced to do to a node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    /// What.
+    pub kind: InterruptionKind,
+    /// When, if it was said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
+    /// When we first heard of it.
+    pub told_at: Timestamp,
+    /// Whether the pool's `drain_command` has ended on it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub drained: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 impl Tenure {
     /// Whether nothing limits it.
     pub const fn is_unlimited(&self) -> bool {
-        self.ends_at.is_none() && self.kept_until.is_none() && self.idle_since.is_none()
+        self.ends_at.is_none()
+            && self.kept_until.is_none()
+            && self.idle_since.is_none()
+            && self.notice.is_none()
     }
 }
 

@@ -11,11 +11,13 @@ use fleetwright_core::{
     Remedy, Result,
 };
 use fleetwright_store::Lease;
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::budget::{exceeded, outgrown};
 use crate::engine::Look;
 use crate::execute::Failure;
+use crate::interruption::{is_doomed, is_draining};
 use crate::life::elapsed;
 use crate::tenure::is_over;
 use crate::watch::BACKGROUND;
@@ -223,13 +225,23 @@ impl Engine {
         let mut pause = PAUSE;
         let mut calm_since = started;
         let mut first = true;
+        let mut renewed = None;
         let mut seen_gaps: Vec<String> = Vec::new();
         let mut told: BTreeSet<String> = BTreeSet::new();
         loop {
             self.store.renew(lease, self.clock.now(), LEASE_TTL).await?;
             let look = self.look().await?;
             self.commit(lease, &look).await?;
-            let Look { observation, .. } = look;
+            let Look {
+                mut observation, ..
+            } = look;
+            if first {
+                self.note_deaf(&observation);
+            }
+            self.renew_in_time(&observation, &mut renewed).await;
+            if makes_nodes(&options.purpose) {
+                self.look_after_drains(lease, &mut observation).await?;
+            }
             let gaps = observation.gaps();
             if first || gaps != seen_gaps {
                 let nodes = observation.nodes().count();
@@ -258,6 +270,7 @@ impl Engine {
             }
             if first {
                 self.note_plan(&next);
+                self.record_refusals(lease, &observation, &next).await?;
             }
             self.note_budgets(&next, &mut told);
             first = false;
@@ -314,6 +327,31 @@ impl Engine {
         }
     }
 
+    /// Says which clouds could not be asked what they have announced.
+    fn note_deaf(&self, observation: &Observation) {
+        for (provider, error) in &observation.deaf {
+            self.recorder.note(EventKind::NoticesUnseen {
+                provider: provider.clone(),
+                error: error.clone(),
+            });
+        }
+    }
+
+    /// Renews the timers of nodes that power themselves off when nobody looks after them.
+    async fn renew_in_time(&self, observation: &Observation, last: &mut Option<Timestamp>) {
+        let Some(period) = self.renewal_period(&observation.records) else {
+            return;
+        };
+        let now = self.clock.now();
+        if last.is_some_and(|last| elapsed(last, now) < period) {
+            return;
+        }
+        *last = Some(now);
+        for trouble in self.renew_timers(&observation.records).await {
+            tracing::warn!("{trouble}");
+        }
+    }
+
     fn note_plan(&self, plan: &Plan) {
         self.recorder.note(EventKind::Planned {
             steps: plan.steps.len(),
@@ -367,11 +405,18 @@ impl Engine {
             .filter(|record| match record.life {
                 Life::Requested | Life::Booting | Life::Bootstrapping => !removing,
                 Life::Draining | Life::Terminating => true,
+                Life::Ready | Life::InService if self.is_held(record) => !removing,
                 Life::Ready => !removing && self.is_balanced(observation, record),
                 Life::InService | Life::Failed | Life::Gone => false,
             })
             .map(|record| &record.id)
             .collect()
+    }
+
+    /// Whether a node will be taken away and only stays until its drain command has ended.
+    fn is_held(&self, record: &NodeRecord) -> bool {
+        let pool = self.fleet.pools.get(&record.pool);
+        is_doomed(record, pool).is_some() && is_draining(record, pool)
     }
 
     /// Whether a node is, or is about to be, behind a balancer that can be seen.
@@ -406,7 +451,9 @@ impl Engine {
                 .records
                 .iter()
                 .any(|record| nodes.contains(&record.id)),
-            Purpose::Expire { .. } | Purpose::Scale { wait: false, .. } => plan.withheld.is_empty(),
+            Purpose::Expire { .. }
+            | Purpose::Relieve { .. }
+            | Purpose::Scale { wait: false, .. } => plan.withheld.is_empty(),
             Purpose::Scale { pools, wait: true } => {
                 plan.withheld.is_empty()
                     && self
@@ -451,6 +498,12 @@ impl Engine {
                 continue;
             };
             let status = &mut all[at];
+            if record.life.is_wanted()
+                && is_doomed(record, self.fleet.pools.get(&record.pool)).is_some()
+            {
+                status.leaving += 1;
+                continue;
+            }
             match record.life {
                 Life::Ready | Life::InService => status.ready += 1,
                 Life::Requested | Life::Booting | Life::Bootstrapping => status.starting += 1,
@@ -488,7 +541,8 @@ impl PoolStatus {
 }
 
 impl Approval {
-    /// The end of a node's time was agreed on when it was asked for.
+    /// The end of a node's time was agreed on when it was asked for, and nobody is asked whether a
+    /// cloud may take its machine back.
     fn covers(&self, plan: &Plan, observation: &Observation) -> bool {
         let Self::Only(nodes) = self else {
             return true;
@@ -496,7 +550,9 @@ impl Approval {
         let ended: BTreeSet<&NodeId> = observation
             .records
             .iter()
-            .filter(|record| is_over(record, observation.at).is_some())
+            .filter(|record| {
+                is_over(record, observation.at).is_some() || is_doomed(record, None).is_some()
+            })
             .map(|record| &record.id)
             .collect();
         plan.steps
@@ -546,6 +602,14 @@ fn check_budgets(outgrown: Option<String>) -> Result<()> {
         )
         .with_hint("make a new plan and look at it again")),
     }
+}
+
+/// Whether a run makes nodes, and not only removes them.
+const fn makes_nodes(purpose: &Purpose) -> bool {
+    matches!(
+        purpose,
+        Purpose::Converge | Purpose::Relieve { .. } | Purpose::Scale { .. }
+    )
 }
 
 /// Steps that finish what a stored plan began, and nothing else.

@@ -16,6 +16,7 @@ use jiff::Timestamp;
 
 use crate::budget::Ledger;
 use crate::charge::Month;
+use crate::interruption::{is_doomed, reclaim_marks};
 use crate::life::elapsed;
 use crate::offers::{Rates, Shelf, taken};
 use crate::tenure::{is_over, late_end};
@@ -50,6 +51,8 @@ pub(crate) struct Look {
     pub(crate) observation: Observation,
     /// Records that differ from what the journal has; already part of the observation.
     pub(crate) changes: Vec<(NodeRecord, Life)>,
+    /// Records about which a cloud has announced something new.
+    pub(crate) noticed: Vec<NodeRecord>,
 }
 
 impl Engine {
@@ -137,6 +140,7 @@ impl Engine {
         let listed = self.list_all().await;
         let at = self.clock.now();
         let records = self.store.nodes().await?;
+        let notices = self.notices(&records).await;
         let claims = self.store.open_claims().await?;
         let marks = self.store.marks(at).await?;
         let uses = |wanted| {
@@ -170,7 +174,15 @@ impl Engine {
         self.see_balancers(&mut observation).await;
         let gone = self.ask_for_missing(&mut observation).await;
         let reached = self.log_in(&observation).await;
-        let changes = self.advance_all(&mut observation, &gone, &reached);
+        let noticed = self.take_notice(&mut observation, notices);
+        // What is made in their place is not made where they are taken.
+        observation.marks.extend(reclaim_marks(&noticed, at));
+        let mut changes = self.advance_all(&mut observation, &gone, &reached);
+        for record in &noticed {
+            if !changes.iter().any(|(next, _)| next.id == record.id) {
+                changes.push((record.clone(), record.life));
+            }
+        }
         if Ledger::needs_month(&self.fleet) {
             let gone: Vec<Stay> = changes
                 .iter()
@@ -186,6 +198,7 @@ impl Engine {
         Ok(Look {
             observation,
             changes,
+            noticed,
         })
     }
 
@@ -212,7 +225,8 @@ impl Engine {
         if look.changes.is_empty() {
             return Ok(());
         }
-        let events: Vec<_> = look
+        let mut events = self.notice_events(&look.noticed);
+        let moved = look
             .changes
             .iter()
             .filter(|(record, from)| record.life != *from)
@@ -224,8 +238,8 @@ impl Engine {
                     to: record.life,
                     reason: record.reason.clone(),
                 })
-            })
-            .collect();
+            });
+        events.extend(moved);
         let records: Vec<_> = look
             .changes
             .iter()
@@ -233,7 +247,7 @@ impl Engine {
             .collect();
         self.store.put_nodes(lease, &records, &events).await?;
         self.recorder.announce(&events);
-        Ok(())
+        self.mark_all_reclaimed(&look.noticed).await
     }
 
     async fn list_all(&self) -> BTreeMap<String, Seen> {
@@ -450,6 +464,7 @@ impl Engine {
             .records
             .iter()
             .filter(|record| record.life.is_wanted() && is_over(record, observation.at).is_none())
+            .filter(|record| is_doomed(record, self.fleet.pools.get(&record.pool)).is_none())
         {
             *counts.entry(&record.pool).or_default() += 1;
         }

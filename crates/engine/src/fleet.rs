@@ -86,7 +86,8 @@ impl Fleet {
                 .chain(&pool.ssh_keys)
                 .cloned()
                 .collect(),
-            user_data: pool.user_data.clone(),
+            // A pool whose timer cannot be put in is not made at all: the planner sees to that.
+            user_data: pool.first_boot().unwrap_or_else(|_| pool.user_data.clone()),
             labels,
             options: pool.options.clone(),
         }

@@ -18,6 +18,8 @@ mod charge;
 mod clock;
 mod converge;
 mod cost;
+mod dead_man;
+mod decision;
 mod discover;
 mod engine;
 mod execute;
@@ -25,6 +27,7 @@ mod extend;
 mod fleet;
 mod guard;
 mod idle;
+mod interruption;
 mod life;
 mod observe;
 mod offers;
@@ -34,6 +37,7 @@ mod recorder;
 mod resolve;
 mod scaling;
 mod select;
+mod shortage;
 mod tenure;
 mod watch;
 
@@ -44,6 +48,7 @@ pub use capacity::{BreakerReport, LearnedReport, Place, RateReport, ShortageRepo
 pub use clock::SystemClock;
 pub use converge::{Approval, ConvergeOptions, Outcome, PoolStatus, Standing};
 pub use cost::{Cost, CostGroup, CostKey, CostQuery, CostReport, InFlight, cost};
+pub use decision::{Question, decision_on};
 pub use engine::Engine;
 pub use execute::{Attempt, Executed, Failure};
 pub use extend::{Extended, Extension};
@@ -65,4 +70,5 @@ pub use scaling::{
 pub use select::{
     Allotment, Exclusion, Part, Placed, Selection, Share, Situation, allot, select_offers,
 };
+pub use shortage::{Departure, Shortage};
 pub use watch::{BACKGROUND, Round, Watch};

@@ -6,7 +6,8 @@
 use std::time::Duration;
 
 use fleetwright_core::{
-    Boot, Deletion, Life, Limits, Node, NodeRecord, NodeState, Span, ability::MemberHealth,
+    Boot, Deletion, Life, Limits, Market, Node, NodeRecord, NodeState, Span,
+    ability::{InterruptionKind, MemberHealth},
 };
 use jiff::Timestamp;
 
@@ -74,10 +75,10 @@ fn step(
     }
     let deleted = evidence.node.is_some_and(|node| node.state.is_deleted());
     if evidence.confirmed_gone || deleted || evidence.deletion == Some(Deletion::Gone) {
-        return Some((Life::Gone, gone_reason(record)));
+        return Some((Life::Gone, gone_reason(record, evidence.node)));
     }
     if record.life.is_wanted()
-        && let Some(reason) = broken(evidence.node)
+        && let Some(reason) = broken(record, evidence.node, limits)
     {
         return Some((Life::Failed, reason));
     }
@@ -138,7 +139,7 @@ fn step(
 }
 
 /// Why a node that should be up is beyond repair, if it is.
-fn broken(node: Option<&Node>) -> Option<String> {
+fn broken(record: &NodeRecord, node: Option<&Node>, limits: &Limits) -> Option<String> {
     let node = node?;
     let what = match node.state {
         NodeState::Failed | NodeState::Stopped | NodeState::Deleting => node.state.as_str(),
@@ -149,15 +150,47 @@ fn broken(node: Option<&Node>) -> Option<String> {
         .as_ref()
         .map(|message| format!(": {message}"))
         .unwrap_or_default();
-    Some(format!("the provider says `{what}`{why}"))
+    if let Some(reclaimed) = reclaimed(record) {
+        return Some(reclaimed);
+    }
+    // The one way in which a machine of ours goes down by itself.
+    let by_itself = match limits.dead_man {
+        Some(limit) if node.state != NodeState::Deleting => format!(
+            "; it powers itself off when nobody has renewed its timer for {limit} \
+             (`limits.dead_man`)"
+        ),
+        _ => String::new(),
+    };
+    Some(format!("the provider says `{what}`{why}{by_itself}"))
 }
 
-fn gone_reason(record: &NodeRecord) -> String {
+fn gone_reason(record: &NodeRecord, node: Option<&Node>) -> String {
     if record.life.is_leaving() {
-        record.reason.clone()
-    } else {
-        "the provider says it is gone; we did not ask for that".into()
+        return record.reason.clone();
     }
+    if let Some(reclaimed) = reclaimed(record) {
+        return reclaimed;
+    }
+    match node.and_then(|node| node.message.as_deref()) {
+        Some(message) => format!("the provider says it is gone: {message}"),
+        None if record.market == Market::Spot => {
+            "the provider says it is gone; we did not ask for \
+             that, and spot machines can be taken back"
+                .into()
+        }
+        None => "the provider says it is gone; we did not ask for that".into(),
+    }
+}
+
+/// That a cloud took a machine back, if it had announced that.
+fn reclaimed(record: &NodeRecord) -> Option<String> {
+    let notice = record.tenure.notice.as_ref()?;
+    (notice.kind == InterruptionKind::Reclaim).then(|| {
+        format!(
+            "reclaimed by the cloud, as it announced at {:.0}",
+            notice.told_at
+        )
+    })
 }
 
 /// How long something has lasted; nothing if the clock went backwards.
@@ -169,7 +202,7 @@ pub(crate) fn elapsed(since: Timestamp, now: Timestamp) -> Duration {
 mod tests {
     use std::collections::BTreeMap;
 
-    use fleetwright_core::{Addresses, Labels, Market, Tenure};
+    use fleetwright_core::{Addresses, Labels, Tenure};
 
     use super::*;
 

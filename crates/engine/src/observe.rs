@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use fleetwright_core::ability::{Member, Offering};
 use fleetwright_core::{
-    Billing, Claim, Coverage, Fingerprint, HourlyPrice, InstanceType, Node, NodeId, NodeRecord,
-    Pool, Prices, ProviderInfo, Token, fingerprint, keys,
+    Billing, Claim, Coverage, ErrorReport, Fingerprint, HourlyPrice, InstanceType, Node, NodeId,
+    NodeRecord, Pool, Prices, ProviderInfo, Token, fingerprint, keys,
 };
 use fleetwright_store::Mark;
 use jiff::Timestamp;
@@ -49,6 +49,8 @@ pub struct Observation {
     /// How many removals were agreed to beforehand, for each pool whose size was decided on: the
     /// brake does not count these.
     pub agreed: BTreeMap<String, usize>,
+    /// Providers whose announcements could not be heard, and why.
+    pub deaf: BTreeMap<String, ErrorReport>,
 }
 
 /// What one provider showed.

@@ -10,6 +10,9 @@ use jiff::Timestamp;
 
 use crate::life::elapsed;
 
+/// How the reason of a node begins that goes because nobody used it.
+pub(crate) const UNUSED: &str = "nobody used it";
+
 /// Why a node is to go because its time is over; `None` if it is not.
 pub(crate) fn is_over(record: &NodeRecord, now: Timestamp) -> Option<String> {
     let end = record.tenure.ends_at.filter(|end| *end <= now)?;
@@ -31,7 +34,7 @@ pub(crate) fn is_idle_too_long(
     let idle = elapsed(since, now);
     (!kept && idle >= limit.0).then(|| {
         let idle = Span(Duration::from_secs(idle.as_secs()));
-        format!("nobody used it for {idle}; its pool allows {limit}")
+        format!("{UNUSED} for {idle}; its pool allows {limit}")
     })
 }
 

@@ -8,15 +8,19 @@
 //! works in the foreground waits for moments at most.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
-use fleetwright_core::{Claim, EventKind, Kind, NodeId, NodeRecord, Pool, Purpose, Result};
+use fleetwright_core::{
+    Candidate, Claim, EventKind, Kind, Market, NodeId, NodeRecord, Pool, Provider, Purpose, Result,
+};
 use jiff::Timestamp;
 
+use crate::interruption::is_doomed;
 use crate::life::elapsed;
 use crate::scaling::Pace;
 use crate::tenure::{is_idle_too_long, is_over};
-use crate::{Approval, ConvergeOptions, Engine, Outcome, PlanOptions, Standing, Use};
+use crate::{Approval, ConvergeOptions, Engine, Observation, Outcome, PlanOptions, Standing, Use};
 
 /// How the names of those begin who hold the lease in the background, for moments: they are waited
 /// for.
@@ -28,6 +32,8 @@ const TICK: Duration = Duration::from_secs(5);
 const SHORTEST: Duration = Duration::from_millis(100);
 /// How long one round may hold the lease. Whoever comes meanwhile waits for longer than that.
 pub(crate) const TURN: Duration = Duration::from_secs(20);
+/// Pause between two rounds while nodes are replaced that a cloud takes away.
+const RELIEF: Duration = Duration::from_secs(1);
 /// Longest pause after rounds that came to nothing.
 const LONGEST_PAUSE: Duration = Duration::from_mins(5);
 /// Nodes are looked at so many times within the time that they may be unused, at most.
@@ -41,6 +47,7 @@ pub struct Watch {
     /// Since when nodes are unused without a break, and when that was last seen.
     unused: HashMap<NodeId, Unused>,
     next_look: Option<Timestamp>,
+    next_renewal: Option<Timestamp>,
     /// Rounds in a row that came to nothing.
     futile: u32,
     pub(crate) pace: Pace,
@@ -65,6 +72,8 @@ pub struct Round {
     pub is_busy: bool,
     /// Nodes that are gone because of this round.
     pub removed: usize,
+    /// Nodes that were made in this round, in the place of those that a cloud takes away.
+    pub created: usize,
     /// What could not be done, in words.
     pub troubles: Vec<String>,
     /// How long to wait for the next round.
@@ -97,14 +106,37 @@ impl Engine {
     /// Whether something must watch over this fleet: a pool with limits wants nodes, a pool is
     /// scaled, or a node has an end.
     pub fn needs_watch(&self, records: &[NodeRecord]) -> bool {
-        let wants =
-            |pool: &Pool| pool.scaling.is_some() || (pool.desired > 0 && pool.limits.ends_nodes());
+        let wants = |pool: &Pool| {
+            pool.scaling.is_some()
+                || (pool.desired > 0 && (pool.limits.needs_watch() || self.may_be_taken(pool)))
+        };
         self.fleet.pools.values().any(wants) || records.iter().any(|r| self.is_limited(r))
     }
 
     fn is_limited(&self, record: &NodeRecord) -> bool {
         let pool = self.fleet.pools.get(&record.pool);
-        record.tenure.ends_at.is_some() || pool.is_some_and(|pool| pool.limits.ends_nodes())
+        record.tenure.ends_at.is_some()
+            || pool.is_some_and(|pool| pool.limits.needs_watch())
+            || self.hears_of(record)
+    }
+
+    /// Whether a cloud may take nodes of this pool back and tells so before.
+    fn may_be_taken(&self, pool: &Pool) -> bool {
+        let tells = |candidate: &Candidate| {
+            let provider = self.providers.get(&candidate.provider);
+            candidate.market == Market::Spot
+                && provider.is_some_and(|provider| provider.interruptions().is_some())
+        };
+        let may_be_spot = pool.markets.is_some_and(|markets| markets.spot_percent > 0);
+        let tells_any = |provider: &Arc<dyn Provider>| provider.interruptions().is_some();
+        pool.candidates.iter().any(tells) || (may_be_spot && self.providers.values().any(tells_any))
+    }
+
+    /// Whether this node's cloud tells before it takes it back.
+    fn hears_of(&self, record: &NodeRecord) -> bool {
+        let provider = self.providers.get(record.id.provider());
+        record.market == Market::Spot
+            && provider.is_some_and(|provider| provider.interruptions().is_some())
     }
 
     /// One round: looks at nodes that may be unused, removes those whose time is over, and keeps the
@@ -123,10 +155,13 @@ impl Engine {
             scaled: 0,
             is_busy: self.is_busy().await?,
             removed: 0,
+            created: 0,
             troubles: Vec::new(),
             pause: TICK,
         };
         let period = self.look_for_use(watch, &limited, holder).await?;
+        let renewal = self.renew_due(watch, &records, &mut round).await;
+        let relief = self.relieve(&records, holder, &mut round).await?;
         let idle = self.idle_too_long(watch).await?;
         let now = self.clock.now();
         let due = !idle.is_empty()
@@ -151,13 +186,14 @@ impl Engine {
             round.pause = (TICK * watch.futile.min(1_000)).min(LONGEST_PAUSE);
         }
         self.keep_sizes(watch, holder, &mut round).await?;
-        round.pause = round.pause.max(SHORTEST);
+        // Timers do not wait for a removal that comes to nothing, nor do clouds.
+        round.pause = round.pause.min(renewal).min(relief).max(SHORTEST);
         Ok(round)
     }
 
     fn is_limited_claim(&self, claim: &Claim) -> bool {
         let pool = self.fleet.pools.get(&claim.pool);
-        pool.is_some_and(|pool| pool.limits.ends_nodes())
+        pool.is_some_and(|pool| pool.limits.ends_nodes() || self.may_be_taken(pool))
     }
 
     async fn remove_due(
@@ -167,8 +203,27 @@ impl Engine {
         holder: &str,
         round: &mut Round,
     ) -> Result<()> {
+        let Some(outcome) = self.turn(Purpose::Expire { idle }, holder, round).await? else {
+            return Ok(());
+        };
+        round.removed += outcome.executed.deleted;
+        watch.futile = if matches!(outcome.standing, Standing::Reached) {
+            0
+        } else {
+            watch.futile.saturating_add(1)
+        };
+        Ok(())
+    }
+
+    /// One short run. `None`: somebody else is at it.
+    async fn turn(
+        &self,
+        purpose: Purpose,
+        holder: &str,
+        round: &mut Round,
+    ) -> Result<Option<Outcome>> {
         let options = ConvergeOptions {
-            purpose: Purpose::Expire { idle },
+            purpose,
             deadline: TURN,
             approval: Approval::Everything,
             plan: PlanOptions::default(),
@@ -179,18 +234,77 @@ impl Engine {
             // Somebody was faster. The next round sees what they made of it.
             Err(error) if error.kind() == Kind::Conflict => {
                 round.is_busy = true;
-                return Ok(());
+                return Ok(None);
             }
             Err(error) => return Err(error),
         };
-        round.removed = outcome.executed.deleted;
         round.note(&outcome);
-        watch.futile = if matches!(outcome.standing, Standing::Reached) {
-            0
-        } else {
-            watch.futile.saturating_add(1)
+        Ok(Some(outcome))
+    }
+
+    /// Hears what clouds have announced, and sees that what they take away is replaced: with
+    /// successors at once, and then by letting it go. Gives the pause until that is done again.
+    async fn relieve(
+        &self,
+        records: &[NodeRecord],
+        holder: &str,
+        round: &mut Round,
+    ) -> Result<Duration> {
+        let mut heard = Observation {
+            at: self.clock.now(),
+            records: records.to_vec(),
+            ..Observation::default()
         };
-        Ok(())
+        let notices = self.notices(records).await;
+        self.take_notice(&mut heard, notices);
+        for (provider, error) in &heard.deaf {
+            round
+                .troubles
+                .push(format!("what `{provider}` announces is not seen: {error}"));
+        }
+        let doomed = heard.records.iter().filter(|record| {
+            let pool = self.fleet.pools.get(&record.pool);
+            record.life.is_wanted() && is_doomed(record, pool).is_some()
+        });
+        let nodes: Vec<NodeId> = doomed.map(|record| record.id.clone()).collect();
+        let is_news = heard.records != records;
+        if round.is_busy || (nodes.is_empty() && !is_news) {
+            return Ok(self.hearing(records));
+        }
+        let outcome = self.turn(Purpose::Relieve { nodes }, holder, round).await?;
+        if let Some(outcome) = outcome {
+            round.removed += outcome.executed.deleted;
+            round.created += outcome.executed.created;
+        }
+        Ok(RELIEF)
+    }
+
+    /// How often clouds are asked what they have announced.
+    fn hearing(&self, records: &[NodeRecord]) -> Duration {
+        if records.iter().any(|record| self.hears_of(record)) {
+            TICK
+        } else {
+            LONGEST_PAUSE
+        }
+    }
+
+    /// Renews the timers of nodes, if it is time for that. Gives the pause between renewals.
+    async fn renew_due(
+        &self,
+        watch: &mut Watch,
+        records: &[NodeRecord],
+        round: &mut Round,
+    ) -> Duration {
+        let Some(period) = self.renewal_period(records) else {
+            watch.next_renewal = None;
+            return LONGEST_PAUSE;
+        };
+        let now = self.clock.now();
+        if watch.next_renewal.is_none_or(|next| now >= next) {
+            watch.next_renewal = Some(now + period);
+            round.troubles.extend(self.renew_timers(records).await);
+        }
+        period
     }
 
     /// Looks at the nodes that may be unused, if it is time for that, and writes down what has

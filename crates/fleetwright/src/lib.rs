@@ -41,7 +41,7 @@ mod secret;
 mod session;
 
 pub use assortment::Assortment;
-pub use config::{Config, Loaded, Origin, Overrides};
+pub use config::{Config, Loaded, Origin, Overrides, suggest};
 pub use env::Environment;
 pub use fleetwright_core as core;
 pub use fleetwright_core::SecretRef;

@@ -54,8 +54,8 @@ impl Store {
             .run(
                 sqlx::query(
                     "INSERT INTO claims \
-                     (id, attempt, token, pool, provider, region, state, made_at, value) \
-                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING",
+                     (id, attempt, token, pool, provider, region, state, made_at, value, decision) \
+                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING",
                 )
                 .bind(claim.id.to_string())
                 .bind(i64::from(claim.attempt))
@@ -65,7 +65,8 @@ impl Store {
                 .bind(claim.region())
                 .bind(state_name(&claim.state))
                 .bind(claim.made_at.as_microsecond())
-                .bind(json),
+                .bind(json)
+                .bind(claim.decision.map(|id| id.to_string())),
             )
             .await?;
         if written == 0 {

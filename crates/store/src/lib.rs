@@ -25,6 +25,7 @@
 mod breakers;
 mod budgets;
 mod claims;
+mod decisions;
 mod error;
 mod events;
 mod file;

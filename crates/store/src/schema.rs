@@ -21,6 +21,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (3, "turns", include_str!("../migrations/0003_turns.sql")),
     (4, "money", include_str!("../migrations/0004_money.sql")),
     (5, "scaling", include_str!("../migrations/0005_scaling.sql")),
+    (
+        6,
+        "decisions",
+        include_str!("../migrations/0006_decisions.sql"),
+    ),
 ];
 
 /// The version that this program writes.

@@ -27,6 +27,8 @@ mod ssh;
 mod status;
 mod up;
 mod validate;
+pub(crate) mod why;
+pub(crate) mod why_not;
 
 pub(crate) use cost::CostArgs;
 pub(crate) use scale::Scale;
@@ -81,6 +83,8 @@ async fn command(context: &Context, command: Command) -> Result<Exit> {
         Command::Status => status::run(context).await,
         Command::Nodes(args) => nodes::run(context, &args).await,
         Command::Node(args) => node::run(context, &args).await,
+        Command::Why(args) => why::run(context, &args).await,
+        Command::WhyNot(args) => why_not::run(context, &args).await,
         Command::Extend(args) => extend::run(context, &args).await,
         Command::Env(args) => env::run(context, &args).await,
         Command::Inventory(args) => inventory::run(context, &args).await,

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use fleetwright_core::{Amount, BudgetLine, HourlyPrice, Life, NodeRecord, Result};
-use fleetwright_engine::{Bill, BreakerReport, Engine, PoolSize, PoolStatus, budget_lines};
+use fleetwright_engine::{
+    Bill, BreakerReport, Engine, PoolSize, PoolStatus, Shortage, budget_lines,
+};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -37,6 +39,8 @@ struct Report {
     ends: Vec<End>,
     /// Sizes that were decided on.
     sizes: Vec<PoolSize>,
+    /// Pools that are short, and who left last.
+    shortages: Vec<Shortage>,
     /// Whether limits are kept.
     limits: State,
     /// Places that are not asked, because they failed too often.
@@ -93,6 +97,7 @@ pub(super) async fn run(context: &Context) -> Result<Exit> {
         sizes: (engine.sizes().await?.into_iter())
             .filter(|pool| pool.decided.is_some())
             .collect(),
+        shortages: engine.shortages(&observation).await?,
         limits: background::state(context).await?,
         suspended: suspended(&engine).await?,
     };
@@ -147,6 +152,9 @@ pub(super) async fn run(context: &Context) -> Result<Exit> {
     for record in &report.failed {
         output::error_line(&format!("{}: {}", record.name, record.reason));
     }
+    for shortage in &report.shortages {
+        show_shortage(context, shortage);
+    }
     let ready: usize = report.pools.iter().map(|pool| pool.ready).sum();
     context.out.note(&format!(
         "fleet `{}`: {} ready; costs {} now, {} so far",
@@ -176,6 +184,34 @@ async fn suspended(engine: &Engine) -> Result<Vec<Suspended>> {
         );
     }
     Ok(all)
+}
+
+/// Why a pool is short, if that is known.
+fn show_shortage(context: &Context, shortage: &Shortage) {
+    let Shortage {
+        pool,
+        missing,
+        expired,
+        reclaimed,
+        ..
+    } = shortage;
+    let mut why = Vec::new();
+    if *expired > 0 {
+        why.push(format!("the time of {expired} was over"));
+    }
+    if *reclaimed > 0 {
+        why.push(format!("the cloud took {reclaimed} back"));
+    }
+    let why = if why.is_empty() {
+        String::new()
+    } else {
+        format!(": {}", why.join(", "))
+    };
+    context.out.note(&format!(
+        "pool `{pool}` is short of {}{why}; `fleetwright up` makes them, `fleetwright why {pool}` \
+         tells more",
+        count(*missing, "node")
+    ));
 }
 
 fn end(engine: &Engine, record: &NodeRecord) -> End {

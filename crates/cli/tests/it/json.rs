@@ -121,6 +121,10 @@ fn every_answer_has_the_documented_keys_and_no_others() {
     answers.ask(&bed, 0, &["nodes"]);
     let name = bed.names().remove(0);
     answers.ask(&bed, 0, &["node", &name]);
+    answers.ask(&bed, 0, &["why", &name]);
+    answers.ask(&bed, 0, &["why", "web"]);
+    answers.ask(&bed, 0, &["why-not", "web"]);
+    answers.ask(&bed, 0, &["why-not", "web", "small", "--recorded"]);
     let exec = answers.ask(&bed, 23, &["exec", "--", "echo out; echo err >&2; exit 3"]);
     assert_eq!(exec["results"][0]["stdout"], "out\n");
     assert_eq!(exec["results"][1]["stderr"], "err\n");
@@ -149,7 +153,9 @@ fn every_answer_has_the_documented_keys_and_no_others() {
     answers.ask(&bed, 0, &["down", "--yes"]);
     answers.ask(&bed, 0, &["adopt", "--yes"]);
     answers.ask(&bed, 7, &["exec", "--", "true"]);
-    answers.ask(&dark(), 0, &["plan"]);
+    let dark = dark();
+    answers.ask(&dark, 0, &["plan"]);
+    answers.ask(&dark, 0, &["why", "web"]);
     bed.configure("[providers.here]\nkind = \"locl\"\n");
     answers.ask(&bed, 3, &["validate"]);
 

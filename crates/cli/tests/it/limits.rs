@@ -1,5 +1,6 @@
 //! Limits that hold when nobody looks: the process in the background, and what commands say of it.
 
+use std::fmt::Write as _;
 use std::io::Read;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -252,4 +253,106 @@ fn an_answer_in_a_terminal_is_taken_before_anything_runs_in_the_background() {
     terminal.types("n\r");
     assert_eq!(terminal.ends(), Some(22));
     assert_eq!(keepers(&bed), [] as [u32; 0]);
+}
+
+/// The local nodes of this bed that are on; their timers are processes of their own.
+fn powered(bed: &Bed) -> usize {
+    let is_node = |pid: &u32| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        line.split(|byte| *byte == 0)
+            .any(|word| word == b"__local-node")
+    };
+    let all = processes_with(&bed.path("state"));
+    all.iter().filter(|pid| is_node(pid)).count()
+}
+
+/// Three pools, one for each form of user data, whose nodes power themselves off.
+fn timed(seconds: u32) -> Bed {
+    let bed = Bed::new("");
+    let mut text = format!("fleet = \"{FLEET}\"\n[providers.here]\nkind = \"local\"\n");
+    for (name, user_data) in [
+        ("bare", ""),
+        (
+            "script",
+            "user_data = \"#!/bin/sh\\necho \\\"it's me\\\" >own\\n\"",
+        ),
+        (
+            "config",
+            "user_data = \"#cloud-config\\nruncmd:\\n  - echo me >own\\n\"",
+        ),
+    ] {
+        write!(
+            text,
+            "[pools.{name}]\ndesired = 1\ncandidates = [{{ provider = \"here\", type = \"small\" }}]\n\
+             limits = {{ dead_man = \"{seconds}s\" }}\n{user_data}\n"
+        )
+        .expect("writing to a string cannot fail");
+    }
+    bed.configure(&text);
+    bed
+}
+
+#[test]
+fn a_node_that_nobody_looks_after_powers_itself_off_and_is_explained_and_replaced() {
+    let bed = timed(4);
+    bed.must(0, &["up", "--yes"]);
+    assert_eq!(powered(&bed), 3);
+    let own = bed.must(0, &["exec", "--", "cat own 2>/dev/null; true"]);
+    assert!(
+        own.stdout.contains("it's me") && own.stdout.contains(": me"),
+        "{}",
+        own.stdout
+    );
+    // Somebody looks after them, for longer than they would live without.
+    let before = bed.names();
+    pause(Duration::from_secs(7));
+    assert_eq!(powered(&bed), 3, "they are renewed in the background");
+
+    let watching = keepers(&bed);
+    assert_eq!(watching.len(), 1);
+    kill(watching[0], Signal::KILL);
+    within(15, &bed, "the nodes power themselves off", || {
+        powered(&bed) == 0
+    });
+
+    let status = bed.run(&["status"]);
+    assert_ne!(status.status, Some(0));
+    assert!(
+        status
+            .stderr
+            .contains("it powers itself off when nobody has renewed its timer for 4s"),
+        "{}",
+        status.stderr
+    );
+    bed.must(0, &["up", "--yes"]);
+    let after = bed.names();
+    assert_eq!(after.len(), 3);
+    assert!(after.iter().all(|name| !before.contains(name)), "{after:?}");
+    bed.must(0, &["down", "--yes"]);
+    ends(&bed, 10);
+}
+
+#[test]
+fn a_pool_that_is_short_because_time_was_over_says_so() {
+    let bed = limited(2, "limits = { max_runtime = \"1s\" }");
+    bed.must(0, &["up", "--yes"]);
+    ends(&bed, 15);
+    let status = bed.run(&["status"]);
+    assert!(
+        status
+            .stderr
+            .contains("pool `gpu` is short of 2 nodes: the time of 2 was over"),
+        "{}",
+        status.stderr
+    );
+    let why = bed.must(0, &["why", "gpu"]);
+    assert!(
+        why.stdout
+            .contains("nothing is made in their place until the next `up`"),
+        "{}",
+        why.stdout
+    );
+    let json: serde_json::Value =
+        serde_json::from_str(&bed.run(&["status", "--json"]).stdout).expect("it is JSON");
+    assert_eq!(json["shortages"][0]["expired"], 2);
 }

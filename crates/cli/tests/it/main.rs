@@ -27,4 +27,5 @@ mod shown;
 mod terminal;
 mod trust;
 mod walk;
+mod why;
 mod wizard;

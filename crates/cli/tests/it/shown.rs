@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use crate::bed::Bed;
 
-const COMMANDS: [&str; 19] = [
+const COMMANDS: &[&str] = &[
     "up",
     "plan",
     "apply",
@@ -15,10 +15,17 @@ const COMMANDS: [&str; 19] = [
     "status",
     "nodes",
     "node",
+    "why",
+    "why-not",
     "exec",
     "ssh",
     "events",
     "cost",
+    "offers",
+    "inventory",
+    "signal",
+    "scale",
+    "capacity",
     "audit",
     "adopt",
     "providers",

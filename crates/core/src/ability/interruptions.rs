@@ -37,3 +37,14 @@ pub enum InterruptionKind {
     /// The host will be maintained.
     Maintenance,
 }
+
+impl InterruptionKind {
+    /// What it means for a node, in words.
+    pub const fn in_words(self) -> &'static str {
+        match self {
+            Self::Reclaim => "the cloud takes it back",
+            Self::Rebalance => "the cloud advises to move it away",
+            Self::Maintenance => "the cloud maintains its host",
+        }
+    }
+}

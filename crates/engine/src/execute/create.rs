@@ -18,8 +18,8 @@
 use std::sync::{Mutex, PoisonError};
 
 use fleetwright_core::{
-    Action, Claim, ClaimId, ClaimState, CreateRequest, Effect, Error, EventKind, Kind, NodeSpec,
-    Offer, Plan, Remedy, Result, Scope, Token, Turn, fingerprint, keys,
+    Action, Claim, ClaimId, ClaimState, CreateRequest, DecisionId, Effect, Error, EventKind, Kind,
+    NodeSpec, Offer, Plan, Remedy, Result, Scope, Token, Turn, fingerprint, keys,
 };
 use fleetwright_store::{Lease, Mark};
 use futures::StreamExt;
@@ -28,7 +28,7 @@ use futures::stream;
 use super::attempts::{Ended, Tally};
 use super::{Executed, Failure};
 use crate::tenure::expiry_label;
-use crate::{Engine, Observation};
+use crate::{Engine, Observation, Question};
 
 /// Create calls of one pool at the same time.
 const CREATES: usize = 4;
@@ -74,7 +74,7 @@ impl Engine {
         &self,
         lease: &Lease,
         plan: &Plan,
-        _observation: &Observation,
+        observation: &Observation,
     ) -> Result<Executed> {
         let creates = plan.steps.iter().filter_map(|step| match &step.action {
             Action::Create {
@@ -89,6 +89,7 @@ impl Engine {
                     spec,
                     reason: &step.reason,
                     turn: turn.as_ref(),
+                    decision: None,
                 },
                 *count,
                 offers,
@@ -100,8 +101,21 @@ impl Engine {
         let shared = Refusals::default();
         let shared = &shared;
         let mut answers = stream::iter(creates)
-            .map(|(wish, count, offers, action)| async move {
-                let tally = self.create(lease, shared, &wish, count, offers).await;
+            .map(|(mut wish, count, offers, action)| async move {
+                let question = Question {
+                    pool: wish.pool,
+                    count,
+                    reason: wish.reason,
+                    offers,
+                };
+                let decided = self.record_decision(lease, observation, &question).await;
+                let tally = match decided {
+                    Ok(decision) => {
+                        wish.decision = Some(decision);
+                        self.create(lease, shared, &wish, count, offers).await
+                    }
+                    Err(error) => Err(error),
+                };
                 (action, tally)
             })
             .buffer_unordered(CREATES);
@@ -269,6 +283,7 @@ impl Engine {
             spec: &spec,
             reason: "preflight",
             turn: None,
+            decision: None,
         };
         let claim = self.new_claim(&wish, 1, offer, 1);
         requests.preflight(&claim.request).await.map(|()| true)
@@ -351,6 +366,7 @@ impl Engine {
             made_at: now,
             sent_at: now,
             closed_at: None,
+            decision: wish.decision,
         }
     }
 

@@ -4,7 +4,7 @@ use fleetwright_core::{
     Action, Market, Node, NodeRecord, Offer, Pool, SpotSoldOut, Step, Withheld, keys,
 };
 
-use super::{Planner, mix, plural};
+use super::{Planner, besides, mix, plural};
 use crate::select::{Exclusion, Placed, Share, Situation, allot};
 
 /// Excluded offers that are named when there is no other.
@@ -19,6 +19,8 @@ pub(super) struct Gap {
     pub(super) have: usize,
     /// Of those that do not count, how many go because their time is over.
     pub(super) ended: usize,
+    /// And how many because their cloud takes them away.
+    pub(super) doomed: usize,
     /// Machines wanted.
     pub(super) wanted: usize,
 }
@@ -44,6 +46,12 @@ impl<'a> Planner<'a> {
 
     /// Steps for the machines that a pool lacks, or what stands against them.
     pub(super) fn create(&mut self, name: &str, pool: &Pool, gap: Gap, placed: Vec<Placed<'a>>) {
+        if let Err(error) = pool.first_boot() {
+            let what = format!("create {}", gap.missing);
+            let why = error.report().to_string();
+            self.withhold(&format!("pool {name}"), &what, &why);
+            return;
+        }
         let missing = u32::try_from(gap.missing).unwrap_or(u32::MAX);
         let wanted = u32::try_from(gap.wanted).unwrap_or(u32::MAX);
         let situation = Situation {
@@ -125,14 +133,10 @@ impl<'a> Planner<'a> {
             return;
         }
         let spec = self.fleet.node_spec(name, pool, &self.observation.journal);
-        let besides = if gap.ended == 0 {
-            String::new()
-        } else {
-            format!(" besides {} whose time is over", gap.ended)
-        };
         let reason = format!(
-            "pool `{name}` has {}{besides} and wants {}",
+            "pool `{name}` has {}{} and wants {}",
             plural(gap.have, "node"),
+            besides(gap.ended, gap.doomed),
             gap.wanted
         );
         let divided = allotment.parts.len() > 1;

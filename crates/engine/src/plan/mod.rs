@@ -8,6 +8,7 @@ mod cost;
 mod create;
 mod mix;
 mod rates;
+mod relief;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -23,6 +24,7 @@ use fleetwright_core::{
 use self::cost::Costs;
 use self::create::Gap;
 use crate::budget::Ledger;
+use crate::interruption::is_doomed;
 use crate::life::elapsed;
 use crate::tenure::{is_idle_too_long, is_over};
 use crate::{Fleet, Observation, Seen};
@@ -62,13 +64,19 @@ pub fn plan(
         providers: Cow::Borrowed(&observation.providers),
         taken: observation.taken.clone(),
     };
-    planner.resolve_claims(&purpose);
-    planner.adopt_orphans(&purpose);
+    match &purpose {
+        Purpose::Relieve { nodes } => planner.resolve_claims_beside(nodes),
+        _ => {
+            planner.resolve_claims(&purpose);
+            planner.adopt_orphans(&purpose);
+        }
+    }
     match &purpose {
         Purpose::Converge => planner.converge(None),
         Purpose::Scale { pools, .. } => planner.converge(Some(pools)),
         Purpose::Remove { nodes } => planner.remove(nodes.as_deref()),
         Purpose::Expire { idle } => planner.expire(idle),
+        Purpose::Relieve { nodes } => planner.relieve(nodes),
     }
     let live = observation
         .records
@@ -76,7 +84,7 @@ pub fn plan(
         .filter(|record| record.life.is_wanted())
         .count();
     let brake = match purpose {
-        Purpose::Remove { .. } | Purpose::Expire { .. } => None,
+        Purpose::Remove { .. } | Purpose::Expire { .. } | Purpose::Relieve { .. } => None,
         Purpose::Converge | Purpose::Scale { .. } => planner.brake(live),
     };
     let costs = Costs::of(&observation.records, &planner.steps);
@@ -160,28 +168,33 @@ impl<'a> Planner<'a> {
                 Purpose::Expire { .. } => pool.is_some_and(|pool| pool.limits.ends_nodes()),
                 Purpose::Scale { pools, .. } => pools.contains(&claim.pool),
                 Purpose::Converge | Purpose::Remove { .. } => true,
+                Purpose::Relieve { .. } => false,
             };
             if !concerned {
                 continue;
             }
-            let action = Action::Resolve {
-                claim: claim.id,
-                attempt: claim.attempt,
-                provider: claim.provider().to_owned(),
-                region: claim.region().to_owned(),
-            };
-            let reason = format!(
-                "{} for pool `{}` asked for at {}, and the answer is not known",
-                plural(
-                    usize::try_from(claim.request.count).unwrap_or(usize::MAX),
-                    "machine"
-                ),
-                claim.pool,
-                claim.sent_at,
-            );
-            let subject = format!("claim {}/{}", claim.id, claim.attempt);
-            self.push(claim.provider(), claim.region(), &subject, action, reason);
+            self.resolve_claim(claim);
         }
+    }
+
+    fn resolve_claim(&mut self, claim: &Claim) {
+        let action = Action::Resolve {
+            claim: claim.id,
+            attempt: claim.attempt,
+            provider: claim.provider().to_owned(),
+            region: claim.region().to_owned(),
+        };
+        let reason = format!(
+            "{} for pool `{}` asked for at {}, and the answer is not known",
+            plural(
+                usize::try_from(claim.request.count).unwrap_or(usize::MAX),
+                "machine"
+            ),
+            claim.pool,
+            claim.sent_at,
+        );
+        let subject = format!("claim {}/{}", claim.id, claim.attempt);
+        self.push(claim.provider(), claim.region(), &subject, action, reason);
     }
 
     /// Our nodes without a record get one; if only some of them are concerned, these.
@@ -193,6 +206,7 @@ impl<'a> Planner<'a> {
                     .label(keys::POOL)
                     .is_some_and(|pool| pools.contains(pool)),
                 Purpose::Converge | Purpose::Remove { .. } => true,
+                Purpose::Relieve { .. } => false,
             };
             if !concerned {
                 continue;
@@ -291,6 +305,7 @@ impl<'a> Planner<'a> {
         let generation = pool.generation();
         let mut wanted = Vec::new();
         let mut kept = Vec::new();
+        let mut doomed = Vec::new();
         let mut ended = 0;
         for record in records {
             if !record.life.is_leaving()
@@ -298,6 +313,8 @@ impl<'a> Planner<'a> {
             {
                 self.end(record, &reason);
                 ended += 1;
+            } else if record.life.is_wanted() && is_doomed(record, Some(pool)).is_some() {
+                doomed.push(*record);
             } else if record.life.is_wanted() {
                 wanted.push(*record);
             } else if record.life == Life::Failed && self.keeps_failed(record, generation.short()) {
@@ -334,10 +351,12 @@ impl<'a> Planner<'a> {
                 missing: desired - with_orphans,
                 have: with_orphans,
                 ended,
+                doomed: doomed.len(),
                 wanted: desired,
             };
             self.create(name, pool, gap, placed);
         }
+        self.release(pool, desired, &wanted, doomed);
         if let Some(balancer) = &pool.balancer {
             self.register(balancer, &wanted);
         }
@@ -518,6 +537,20 @@ impl<'a> Planner<'a> {
             allowed_percent: percent,
         })
     }
+}
+
+/// What a pool has besides the nodes that count.
+fn besides(ended: usize, doomed: usize) -> String {
+    let kinds = [
+        (ended, "whose time is over"),
+        (doomed, "that the cloud takes away"),
+    ];
+    let told: Vec<String> = kinds
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!(" besides {count} {what}"))
+        .collect();
+    told.concat()
 }
 
 /// `1 node`, `2 nodes`.

@@ -194,6 +194,7 @@ impl Check<'_> {
             ("terminate", Some(pool.limits.terminate)),
             ("max_runtime", pool.limits.max_runtime),
             ("idle_after", pool.limits.idle_after),
+            ("dead_man", pool.limits.dead_man),
         ];
         for (name, limit) in limits {
             if limit.is_some_and(|limit| limit.0.is_zero()) {
@@ -282,6 +283,16 @@ impl Check<'_> {
             ))
             .with_hint("`extend_to` counts from when a node was made, as `max_runtime` does");
             self.report(&format!("{key}.limits.extend_to"), problem);
+        }
+        let of_a_form = pool
+            .user_data
+            .as_deref()
+            .is_none_or(|text| user_data(text).is_ok());
+        if let (true, Err(error)) = (of_a_form, pool.first_boot()) {
+            self.report(
+                &format!("{key}.limits.dead_man"),
+                Problem::from_error(&error),
+            );
         }
         if limits.idle_after.is_some() && pool.idle.signals.is_empty() && pool.idle.probe.is_none()
         {
@@ -474,7 +485,11 @@ pub(crate) fn against_providers(
         } else {
             join(&key, "user_data_file")
         };
-        let length = pool.user_data.as_ref().map_or(0, String::len);
+        let length = match pool.first_boot() {
+            Ok(text) => text.as_ref().map_or(0, String::len),
+            // Told elsewhere.
+            Err(_) => 0,
+        };
         if let Some(provider) = used.iter().find(|p| p.info().user_data_limit < length) {
             let info = provider.info();
             report(
@@ -524,6 +539,17 @@ pub(crate) fn against_providers(
                     "nodes of the provider `{}` cannot be logged in to: nobody can tell their load",
                     provider.info().name
                 )),
+            );
+        }
+        if let (Some(_), Some(provider)) = (pool.limits.dead_man, silent) {
+            report(
+                join(&join(&key, "limits"), "dead_man"),
+                Problem::new(format!(
+                    "nobody can renew the timer of nodes of the provider `{}`: they cannot be \
+                     logged in to",
+                    provider.info().name
+                ))
+                .with_hint("limit them by `max_runtime`"),
             );
         }
         let without = used.iter().find(|p| p.balancers().is_none());

@@ -15,7 +15,7 @@ mod parse;
 mod scaling;
 mod shape;
 mod source;
-mod suggest;
+pub mod suggest;
 mod syntax;
 
 use std::collections::BTreeMap;

@@ -15,7 +15,7 @@ pub fn closest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> O
 /// A hint for a word that is not among the known ones: the closest, else all of them.
 ///
 /// `what` is the plural that the list is introduced with, e.g. `known keys`.
-pub(crate) fn hint<'a>(
+pub fn hint<'a>(
     written: &str,
     what: &str,
     known: impl IntoIterator<Item = &'a str>,

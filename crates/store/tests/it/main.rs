@@ -8,6 +8,7 @@ mod breakers;
 mod budgets;
 mod child;
 mod claims;
+mod decisions;
 mod events;
 mod full_disk;
 mod leases;

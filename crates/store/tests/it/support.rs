@@ -93,6 +93,7 @@ pub(crate) fn claim(id: ClaimId, attempt: u32, micros: i64) -> Claim {
         made_at: at(micros),
         sent_at: at(micros),
         closed_at: None,
+        decision: None,
     }
 }
 

@@ -31,6 +31,7 @@
 //! option replace-failed | option removal=PERCENT
 //! accepted ID                                      this run has asked for its deletion
 //! remove all | remove ID... | expire [ID...]       of the latter: found idle just now
+//! relieve ID...                                    of those that the cloud takes away
 //! ```
 //! A node without an age is an hour old, in its state for a minute, and its provider shows it
 //! running. `old` means: made from another definition of its pool. It is the beginning of the second
@@ -39,13 +40,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use fleetwright_core::ability::{Member, MemberHealth, Offering};
+use fleetwright_core::ability::{InterruptionKind, Member, MemberHealth, Offering};
 use fleetwright_core::{
-    Addresses, Amount, Availability, Billing, Boot, Budget, Candidate, Claim, ClaimState, Coverage,
-    CreateRequest, Domain, Error, Gap, HourlyPrice, Idempotency, InstanceType, Kind, Labels,
-    Limits, Market, Markets, Node, NodeId, NodeRecord, NodeSpec, NodeState, Offer, Plan, Pool,
-    ProviderInfo, Purpose, Requirements, SpotSoldOut, Spread, Strategies, Strategy, Tenure, Token,
-    keys, parse_duration,
+    Access, Addresses, Amount, Availability, Billing, Boot, Budget, Candidate, Claim, ClaimState,
+    Coverage, CreateRequest, Domain, Error, Gap, HourlyPrice, Idempotency, InstanceType,
+    InterruptionPolicy, Kind, Labels, Limits, Market, Markets, Node, NodeId, NodeRecord, NodeSpec,
+    NodeState, Notice, Offer, Plan, Pool, ProviderInfo, Purpose, Rebalance, Requirements,
+    SpotSoldOut, Spread, Strategies, Strategy, Tenure, Token, keys, parse_duration,
 };
 use fleetwright_store::Mark;
 use jiff::Timestamp;
@@ -228,6 +229,10 @@ impl World {
                 let idle = ids.iter().map(|id| id.parse().unwrap()).collect();
                 self.purpose = Purpose::Expire { idle };
             }
+            ["relieve", ref ids @ ..] => {
+                let nodes = ids.iter().map(|id| id.parse().unwrap()).collect();
+                self.purpose = Purpose::Relieve { nodes };
+            }
             ["remove", "all"] => self.purpose = Purpose::Remove { nodes: None },
             ["remove", ref ids @ ..] => {
                 let ids = ids.iter().map(|id| id.parse().unwrap()).collect();
@@ -328,6 +333,22 @@ impl World {
         self.observation.at + parse_duration(text).unwrap()
     }
 
+    fn notice(&self, words: &[&str]) -> Option<Notice> {
+        let (key, kind) = [
+            ("reclaim=", InterruptionKind::Reclaim),
+            ("rebalance=", InterruptionKind::Rebalance),
+            ("maintenance=", InterruptionKind::Maintenance),
+        ]
+        .into_iter()
+        .find(|(key, _)| value(words, key).is_some())?;
+        Some(Notice {
+            kind,
+            at: Some(self.later(words, key)),
+            told_at: self.ago(words, "told=", "0s"),
+            drained: words.contains(&"drained"),
+        })
+    }
+
     fn node(&mut self, id: &str, pool: &str, life: &str, more: &[&str]) {
         let generation = self.fleet.pools.get(pool).map(Pool::generation);
         let generation = generation.filter(|_| !more.contains(&"old"));
@@ -346,7 +367,12 @@ impl World {
             market: node.market,
             price: price(more),
             generation: generation.map_or_else(|| "old".into(), |g| g.short().to_owned()),
-            access: None,
+            access: more.contains(&"login").then(|| Access {
+                host: "127.0.0.1".into(),
+                port: 22,
+                user: "root".into(),
+                host_keys: Vec::new(),
+            }),
             boot: more.contains(&"boot-failed").then(|| Boot::Failed {
                 exit_status: Some(3),
                 log_tail: "no such file".into(),
@@ -361,6 +387,7 @@ impl World {
                     .or_else(|| value(more, "left=").map(|_| self.later(more, "left="))),
                 kept_until: value(more, "kept=").map(|_| self.later(more, "kept=")),
                 idle_since: value(more, "idle=").map(|_| self.ago(more, "idle=", "")),
+                notice: self.notice(more),
             },
             reason: "of what happened before".into(),
         };
@@ -428,6 +455,7 @@ impl World {
             made_at: self.observation.at - Duration::from_mins(5),
             sent_at: self.observation.at - Duration::from_mins(5),
             closed_at: None,
+            decision: None,
         });
     }
 }
@@ -493,8 +521,18 @@ fn pool(desired: &str, more: &[&str]) -> Pool {
         limits: Limits {
             max_runtime: value(more, "runtime=").map(|text| text.parse().unwrap()),
             idle_after: value(more, "idle-after=").map(|text| text.parse().unwrap()),
+            dead_man: value(more, "dead-man=").map(|text| text.parse().unwrap()),
             ..Limits::default()
         },
+        interruptions: InterruptionPolicy {
+            rebalance: if more.contains(&"rebalance") {
+                Rebalance::Replace
+            } else {
+                Rebalance::Ignore
+            },
+            drain_command: more.contains(&"drains").then(|| "save".into()),
+        },
+        user_data: value(more, "user-data=").map(|text| text.replace("\\n", "\n")),
         ..Pool::default()
     }
 }

@@ -3,6 +3,8 @@
 mod blind;
 mod claims;
 mod clouds;
+mod decisions;
+mod interruptions;
 mod life;
 mod money;
 mod ownership;
