@@ -199,8 +199,8 @@ impl Engine {
                 .store
                 .remember_success(&offer, claim.sent_at, now)
                 .await?;
-            for mark in lifted {
-                tracing::info!(place = offer.label(), since = %mark.until, "has capacity again");
+            if !lifted.is_empty() {
+                tracing::info!(place = offer.label(), "there is capacity again");
             }
         }
         Ok(())

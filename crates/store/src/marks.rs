@@ -182,7 +182,12 @@ impl Store {
             .filter(|found| found.is_believed(now));
         let shortage = if let Some(found) = believed {
             let lasted = between(found.since, now);
-            let learned = learn(&mut transaction, &key, now, |l| l.refused_again(lasted)).await?;
+            // Refusals side by side are one observation: only the first finds the mark over.
+            let learned = if found.mark.until > now {
+                lifetime(&mut transaction, &key).await?
+            } else {
+                learn(&mut transaction, &key, now, |l| l.refused_again(lasted)).await?
+            };
             let until = after(now, Lifetime::next_mark(lasted));
             Shortage {
                 mark: Mark {

@@ -11,6 +11,7 @@ mod aws;
 mod bad_config;
 mod bad_state;
 mod bed;
+mod capacity;
 mod changes;
 mod inventory;
 mod json;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fleetwright_core::{Effect, Kind};
+use fleetwright_core::{Effect, Error, Kind};
 use fleetwright_rest::Call;
 
 use crate::support::Setup;
@@ -27,6 +27,9 @@ async fn a_call_that_would_be_refused_is_not_sent() {
         (Kind::RateLimited, Effect::None)
     );
     assert_eq!(error.retry_after(), Some(Duration::from_secs(15)));
+    // The guard tells this from a refusal by the cloud.
+    let announced = error.context().find(|(name, _)| *name == Error::ANNOUNCED);
+    assert_eq!(announced, Some((Error::ANNOUNCED, "GET numbers")));
     assert_eq!(setup.server.count("GET", "/v1/numbers"), 1);
     // Another bucket is not concerned, and neither is one of the caller's own naming.
     setup.client.send(Call::get(&["links"])).await.unwrap();

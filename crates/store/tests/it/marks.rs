@@ -157,12 +157,12 @@ async fn how_long_an_offer_is_left_alone_follows_from_how_long_shortages_lasted(
     );
     // Refused for an hour, whenever its mark is over.
     assert_eq!(refuse(&store, 43).await, 90);
-    for minute in [45, 48, 52, 58, 67, 80] {
+    for minute in [45, 48, 53, 60, 71, 87] {
         refuse(&store, minute).await;
     }
     assert_eq!(
-        refuse(&store, 100).await,
-        30 * 60,
+        refuse(&store, 111).await,
+        71 * 30,
         "half of what it has lasted"
     );
     assert_eq!(give(&store, 120).await, 1);
