@@ -18,6 +18,7 @@ mod limits;
 mod linode;
 mod pairs;
 mod partial;
+mod pools;
 mod shell;
 mod shown;
 mod terminal;

@@ -102,7 +102,10 @@ async fn a_journal_of_a_newer_version_is_refused_naming_both_versions() {
     let (_, known) = message
         .split_once("has schema version 99; this program knows versions up to ")
         .unwrap_or_else(|| panic!("{message}"));
-    assert!(known.parse::<u32>().is_ok_and(|known| known < 99), "{message}");
+    assert!(
+        known.parse::<u32>().is_ok_and(|known| known < 99),
+        "{message}"
+    );
     assert!(error.hint().unwrap().starts_with("upgrade"));
 }
 
@@ -112,7 +115,10 @@ async fn a_journal_of_the_first_version_learns_to_take_turns() {
     let store = scratch.open().await;
     store.append(&[braked("of old")]).await.unwrap();
     store.close().await;
-    for line in ["DELETE FROM schema_version WHERE version > 1", "DROP TABLE turns"] {
+    for line in [
+        "DELETE FROM schema_version WHERE version > 1",
+        "DROP TABLE turns",
+    ] {
         meddle(&scratch.journal(), line).await;
     }
     let store = scratch.open().await;
