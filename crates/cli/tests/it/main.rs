@@ -22,6 +22,7 @@ mod money;
 mod offers;
 mod pairs;
 mod partial;
+mod pools;
 mod scaling;
 mod shell;
 mod shown;

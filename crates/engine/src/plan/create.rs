@@ -1,7 +1,7 @@
 //! Filling a pool up: so many machines, divided by market and by the pool's strategies.
 
 use fleetwright_core::{
-    Action, Market, Node, NodeRecord, Offer, Pool, SpotSoldOut, Step, Withheld, keys,
+    Action, Market, Node, NodeRecord, Offer, Pool, SpotSoldOut, Step, Withheld, keys, Strategy,
 };
 
 use super::{Planner, besides, mix, plural};
@@ -27,17 +27,22 @@ pub(super) struct Gap {
 
 impl<'a> Planner<'a> {
     /// Where the machines of a pool are that count: recorded, without a record, and asked for.
+    /// Empty for pools whose choices do not depend on it.
     pub(super) fn placed(
         &self,
         name: &str,
+        pool: &Pool,
         records: impl Iterator<Item = &'a NodeRecord>,
+        orphans: &[&'a Node],
     ) -> Vec<Placed<'a>> {
-        let observation = self.observation;
+        let spreads = |one| matches!(one, Strategy::Spread(_));
+        if pool.markets.is_none() && !pool.strategy.contains(spreads) {
+            return Vec::new();
+        }
         let mut placed: Vec<Placed<'a>> = records.map(Placed::record).collect();
-        let orphans = observation.orphans().into_iter();
-        let mine = |node: &&Node| node.label(keys::POOL).unwrap_or_default() == name;
-        placed.extend(orphans.filter(mine).map(Placed::node));
-        for claim in observation.claims.iter().filter(|claim| claim.pool == name) {
+        placed.extend(orphans.iter().copied().map(Placed::node));
+        let claims = self.observation.claims.iter();
+        for claim in claims.filter(|claim| claim.pool == name) {
             let missing = usize::try_from(self.missing(claim)).unwrap_or(usize::MAX);
             placed.extend(std::iter::repeat_n(Placed::claim(claim), missing));
         }

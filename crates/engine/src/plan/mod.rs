@@ -254,11 +254,12 @@ impl<'a> Planner<'a> {
             *pending.entry(&claim.pool).or_default() += self.missing(claim);
         }
         // Once they are adopted they count: nothing is made in their stead.
-        let mut orphans: HashMap<&str, usize> = HashMap::new();
+        let mut orphans: HashMap<&str, Vec<&'a Node>> = HashMap::new();
         for node in self.observation.orphans() {
-            *orphans
+            orphans
                 .entry(node.label(keys::POOL).unwrap_or_default())
-                .or_default() += 1;
+                .or_default()
+                .push(node);
         }
         for (name, records) in &by_pool {
             if only.is_none() && !self.fleet.pools.contains_key(*name) {
@@ -275,8 +276,8 @@ impl<'a> Planner<'a> {
             }
             let records = by_pool.remove(name.as_str()).unwrap_or_default();
             let pending = pending.get(name.as_str()).copied().unwrap_or(0);
-            let orphans = orphans.get(name.as_str()).copied().unwrap_or(0);
-            self.converge_pool(name, pool, &records, pending, orphans);
+            let orphans = orphans.remove(name.as_str()).unwrap_or_default();
+            self.converge_pool(name, pool, &records, pending, &orphans);
         }
     }
 
@@ -300,7 +301,7 @@ impl<'a> Planner<'a> {
         pool: &'a Pool,
         records: &[&'a NodeRecord],
         pending: u32,
-        orphans: usize,
+        orphans: &[&'a Node],
     ) {
         let generation = pool.generation();
         let mut wanted = Vec::new();
@@ -328,7 +329,7 @@ impl<'a> Planner<'a> {
         let desired = usize::try_from(self.observation.wanted(name, pool)).unwrap_or(usize::MAX);
         let coming = usize::try_from(pending).unwrap_or(usize::MAX);
         let have = wanted.len() + kept.len() + coming;
-        let with_orphans = have + orphans;
+        let with_orphans = have + orphans.len();
         if have > desired {
             let reason = format!(
                 "pool `{name}` has {} and wants {desired}",
@@ -346,7 +347,8 @@ impl<'a> Planner<'a> {
             let leaving: HashSet<&NodeId> = surplus.iter().map(|record| &record.id).collect();
             wanted.retain(|record| !leaving.contains(&record.id));
         } else if with_orphans < desired {
-            let placed = self.placed(name, wanted.iter().chain(&kept).copied());
+            let recorded = wanted.iter().chain(&kept).copied();
+            let placed = self.placed(name, pool, recorded, orphans);
             let gap = Gap {
                 missing: desired - with_orphans,
                 have: with_orphans,

@@ -238,7 +238,7 @@ impl Seats {
         // In the order of the candidates, which settles a draw.
         let mut known: Vec<(usize, &str, u32)> = Vec::new();
         for rival in rivals {
-            match known.iter_mut().find(|(_, name, _)| *name == rival.seat) {
+            match known.iter_mut().find(|(_, name, _)| *name == &*rival.seat) {
                 Some(seat) => seat.0 = seat.0.min(rival.candidate),
                 None => known.push((rival.candidate, &rival.seat, rival.weight)),
             }
@@ -257,7 +257,7 @@ impl Seats {
             credit.copied().unwrap_or(0).clamp(-all, all)
         };
         Self {
-            of: rivals.iter().map(|r| index[r.seat.as_str()]).collect(),
+            of: rivals.iter().map(|r| index[&*r.seat]).collect(),
             credits: known.iter().map(|(_, name, _)| credit(name)).collect(),
             names: known
                 .iter()

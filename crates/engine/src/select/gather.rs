@@ -1,6 +1,7 @@
 //! Everything that a pool's candidates stand for, and why some of it may not be taken.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use fleetwright_core::{Availability, Candidate, HourlyPrice, InstanceType, Market, Offer, Pool};
 use fleetwright_store::Mark;
@@ -17,7 +18,7 @@ pub(super) struct Rival {
     /// Rank by priority: those that have one first.
     pub(super) rank: (bool, usize),
     /// Who takes turns: a candidate, or a provider where there are no candidates.
-    pub(super) seat: String,
+    pub(super) seat: Arc<str>,
     pub(super) weight: u32,
 }
 
@@ -57,9 +58,9 @@ pub(super) fn gather(
             continue;
         };
         let market = market.unwrap_or(candidate.market);
-        let (rank, seat) = if pool.candidates.is_empty() {
+        let (rank, seat): (_, Arc<str>) = if pool.candidates.is_empty() {
             // The order of providers that nobody has put in order says nothing.
-            ((true, 0), candidate.provider.clone())
+            ((true, 0), Arc::from(&*candidate.provider))
         } else {
             let rank = match candidate.priority {
                 Some(priority) => (false, usize::try_from(priority).unwrap_or(usize::MAX)),
@@ -69,7 +70,7 @@ pub(super) fn gather(
                 market,
                 ..candidate.clone()
             };
-            (rank, named.label())
+            (rank, Arc::from(named.label()))
         };
         for offer in expand(candidate, pool, market, seen, &mut gathered) {
             match refuse(&offer, seen, situation.marks, cap) {
@@ -78,7 +79,7 @@ pub(super) fn gather(
                     offer,
                     candidate: at,
                     rank,
-                    seat: seat.clone(),
+                    seat: Arc::clone(&seat),
                     weight: candidate.weight.unwrap_or(1),
                 }),
             }
