@@ -324,7 +324,14 @@ fn similar(name: &str, known: &[&str]) -> Vec<String> {
             )
         })
         .filter(|(distance, known)| {
-            *distance <= (name.chars().count() / 3).max(2) || known.to_lowercase().contains(&name)
+            let known = known.to_lowercase();
+            let begins_alike = known.chars().next() == name.chars().next();
+            let far = if begins_alike {
+                (name.chars().count() / 3).max(2)
+            } else {
+                1
+            };
+            *distance <= far || known.contains(&name)
         })
         .collect();
     scored.sort_unstable();
