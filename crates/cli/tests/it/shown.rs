@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use crate::bed::Bed;
 
-const COMMANDS: [&str; 18] = [
+const COMMANDS: [&str; 19] = [
     "up",
     "plan",
     "apply",
@@ -20,6 +20,7 @@ const COMMANDS: [&str; 18] = [
     "events",
     "audit",
     "adopt",
+    "offers",
     "providers",
     "validate",
     "init",
