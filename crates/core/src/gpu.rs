@@ -295,15 +295,13 @@ impl GpuModel {
 
 impl fmt::Display for GpuModel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = self.name.to_string();
-        if let Some(memory) = self.memory_gib {
-            text.push_str(&format!(" {memory}GB"));
-        }
-        if let Some(form) = self.form {
-            text.push(' ');
-            text.push_str(form.as_str());
-        }
-        f.pad(&text)
+        let memory = self
+            .memory_gib
+            .map_or_else(String::new, |memory| format!(" {memory}GB"));
+        let form = self
+            .form
+            .map_or_else(String::new, |form| format!(" {}", form.as_str()));
+        f.pad(&format!("{}{memory}{form}", self.name))
     }
 }
 

@@ -99,9 +99,11 @@ impl Engine {
     /// Keeps catalogs there, and finds them there again. Without a shelf nothing is stored, and
     /// [`offers`](Self::offers) asks the providers each time.
     #[must_use]
-    pub fn with_shelf(mut self, shelf: Shelf) -> Self {
-        self.shelf = Some(shelf);
-        self
+    pub fn with_shelf(self, shelf: Shelf) -> Self {
+        Self {
+            shelf: Some(shelf),
+            ..self
+        }
     }
 
     /// The wish.

@@ -7,7 +7,7 @@ use fleetwright::config::closest;
 use fleetwright_core::{
     Availability, Count, Error, GpuModel, GpuWish, HourlyPrice, Kind, Market, Result,
 };
-use fleetwright_engine::{Board, OfferLine, OfferQuery, Source, Tally, WhyNot};
+use fleetwright_engine::{Board, CatalogPart, OfferLine, OfferQuery, Source, Tally, WhyNot};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -324,7 +324,14 @@ fn similar(name: &str, known: &[&str]) -> Vec<String> {
             )
         })
         .filter(|(distance, known)| {
-            *distance <= (name.chars().count() / 3).max(2) || known.to_lowercase().contains(&name)
+            let known = known.to_lowercase();
+            let begins_alike = known.chars().next() == name.chars().next();
+            let far = if begins_alike {
+                (name.chars().count() / 3).max(2)
+            } else {
+                1
+            };
+            *distance <= far || known.contains(&name)
         })
         .collect();
     scored.sort_unstable();
@@ -358,7 +365,7 @@ fn check_gpu(board: &Board, wish: &GpuWish) -> Result<()> {
     let sold: BTreeSet<String> = board
         .parts
         .iter()
-        .flat_map(|part| part.types())
+        .flat_map(CatalogPart::types)
         .filter_map(GpuModel::of_type)
         .map(|model| model.name.into_owned())
         .collect();
@@ -397,8 +404,8 @@ fn nobody_told(board: &Board) -> Error {
         .collect();
     let error = Error::new(Kind::Unavailable, "no catalog could be had")
         .with_context("tried", told.join("\n"));
-    let hints = board.sources.iter().flat_map(|source| &source.troubles);
-    match hints.filter_map(|trouble| trouble.hint.clone()).next() {
+    let mut hints = board.sources.iter().flat_map(|source| &source.troubles);
+    match hints.find_map(|trouble| trouble.hint.clone()) {
         Some(hint) => error.with_hint(hint),
         None => error.with_hint("`fleetwright providers --check` asks what is wrong with them"),
     }

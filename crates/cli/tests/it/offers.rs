@@ -159,7 +159,7 @@ fn every_filter_filters() {
         (vec!["--region", "eu-*"], 8),
         (vec!["--region", "eu-1,us-*"], 12),
         (vec!["--market", "spot"], 8),
-        (vec!["--max-price", "30"], 9),
+        (vec!["--max-price", "30"], 11),
         (vec!["--max-price", "€3"], 2),
         (vec!["--provider", "big"], 12),
         (vec!["--type", "*h100*"], 10),
@@ -470,7 +470,7 @@ fn wrong_price_rules_are_told_with_line_and_key() {
             "is not a price per hour",
             6,
         ),
-        ("type = \"a\"\ndiscount_percent = 0", "at least 1", 6),
+        ("type = \"a\"\ndiscount_percent = 0", "between 1 and 100", 6),
         ("type = \"a\"\ndiscount = 3", "unknown key `discount`", 6),
     ] {
         let bed = Bed::new(&format!(

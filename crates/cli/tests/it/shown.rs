@@ -6,6 +6,7 @@ use std::process::Stdio;
 use crate::bed::Bed;
 
 const COMMANDS: &[&str] = &[
+const COMMANDS: [&str; 19] = [
     "up",
     "plan",
     "apply",
@@ -28,6 +29,7 @@ const COMMANDS: &[&str] = &[
     "capacity",
     "audit",
     "adopt",
+    "offers",
     "providers",
     "validate",
     "init",

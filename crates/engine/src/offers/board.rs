@@ -162,11 +162,11 @@ impl Engine {
         types: &[InstanceType],
         offerings: &[Offering],
     ) {
-        let Some(shelf) = &self.shelf else {
+        let Some(kept) = &self.shelf else {
             return;
         };
         let info = provider.info();
-        let old = shelf.read(info).ok().flatten();
+        let old = kept.read(info).ok().flatten();
         let quotas = old.and_then(|part| part.info.quotas);
         let new = PartInfo::new(info, self.clock.now());
         let part = CatalogPart::new(new, types.to_vec(), offerings).with_quotas(quotas);
@@ -176,10 +176,10 @@ impl Engine {
     }
 
     async fn put_on_shelf(&self, part: CatalogPart) -> Result<()> {
-        let Some(shelf) = self.shelf.clone() else {
+        let Some(place) = self.shelf.clone() else {
             return Ok(());
         };
-        let write = move || Shelf::write(&shelf, &part);
+        let write = move || place.write(&part);
         tokio::task::spawn_blocking(write).await.map_err(|e| {
             Error::new(Kind::Unexpected, "the catalog was not stored").with_source(e)
         })?
@@ -296,7 +296,7 @@ impl Board {
             }
         }
         let price = |price: Option<HourlyPrice>| (price.is_none(), price);
-        found.sort_by(|a, b| price(a.line.offer.price).cmp(&price(b.line.offer.price)));
+        found.sort_by_key(|one| price(one.line.offer.price));
         found
     }
 

@@ -69,7 +69,7 @@ fn excluded(line: &OfferLine, selection: &Selection) -> String {
             .find(|exclusion| exclusion.what == *name)
     });
     found.map_or_else(
-        || "none of its candidates is this offer".to_owned(),
+        || "none of its candidates is for this place, type and market".to_owned(),
         |exclusion| exclusion.why.clone(),
     )
 }
