@@ -67,12 +67,11 @@ impl Billing {
     /// What a runtime costs at a price, rounded up to a whole millionth.
     pub fn cost(self, price: HourlyPrice, runtime: Duration) -> Amount {
         let seconds = self.billed_seconds(runtime);
-        let micros = match price.micros_per_hour.checked_mul(seconds) {
-            Some(product) => product.div_ceil(3_600),
-            None => {
-                let product = u128::from(price.micros_per_hour) * u128::from(seconds);
-                u64::try_from(product.div_ceil(3_600)).unwrap_or(u64::MAX)
-            }
+        let micros = if let Some(product) = price.micros_per_hour.checked_mul(seconds) {
+            product.div_ceil(3_600)
+        } else {
+            let product = u128::from(price.micros_per_hour) * u128::from(seconds);
+            u64::try_from(product.div_ceil(3_600)).unwrap_or(u64::MAX)
         };
         Amount {
             currency: price.currency,
@@ -112,12 +111,11 @@ pub struct Amount {
 impl Amount {
     /// Adds to the sum of the same currency, saturating.
     pub fn add_to(self, sums: &mut Vec<Self>) {
-        match sums.iter_mut().find(|sum| sum.currency == self.currency) {
-            Some(sum) => sum.micros = sum.micros.saturating_add(self.micros),
-            None => {
-                let at = sums.partition_point(|sum| sum.currency < self.currency);
-                sums.insert(at, self);
-            }
+        if let Some(sum) = sums.iter_mut().find(|sum| sum.currency == self.currency) {
+            sum.micros = sum.micros.saturating_add(self.micros);
+        } else {
+            let at = sums.partition_point(|sum| sum.currency < self.currency);
+            sums.insert(at, self);
         }
     }
 

@@ -88,6 +88,14 @@ pub struct BudgetLimit {
 }
 
 impl Budget {
+    /// Whose budget it is, in words: that of a pool, or of the fleet.
+    pub fn whose(pool: Option<&str>) -> String {
+        pool.map_or_else(
+            || "the budget of the fleet".to_owned(),
+            |pool| format!("the budget of pool `{pool}`"),
+        )
+    }
+
     /// The limits, each period with one sum per currency.
     ///
     /// # Errors
@@ -236,21 +244,13 @@ pub struct BudgetLine {
 impl BudgetLine {
     /// Whose budget it is, in words.
     pub fn whose(&self) -> String {
-        whose(self.pool.as_deref())
+        Budget::whose(self.pool.as_deref())
     }
 
     /// Whether more counts already than may be spent.
     pub const fn is_exceeded(&self) -> bool {
         self.now.micros > self.limit.micros
     }
-}
-
-/// `the budget of pool web`, with backticks; `the budget of the fleet`.
-pub fn whose(pool: Option<&str>) -> String {
-    pool.map_or_else(
-        || "the budget of the fleet".to_owned(),
-        |pool| format!("the budget of pool `{pool}`"),
-    )
 }
 
 /// What budgets did to the machines that a pool wants.

@@ -54,7 +54,7 @@ pub use account::{AccountConfig, AccountContext};
 pub use billing::{Amount, Billing};
 pub use budget::{
     Budget, BudgetAction, BudgetLimit, BudgetLine, BudgetOutcome, BudgetVerdict, DroppedOffer,
-    Period, PlanMoney, whose,
+    Period, PlanMoney,
 };
 pub use claim::{Claim, ClaimId, ClaimState};
 pub use clock::Clock;

@@ -367,14 +367,11 @@ fn in_flight(claims: &[Claim]) -> InFlight {
 }
 
 fn add_price(sums: &mut Vec<HourlyPrice>, price: HourlyPrice) {
-    match sums.iter_mut().find(|sum| sum.currency == price.currency) {
-        Some(sum) => {
-            sum.micros_per_hour = sum.micros_per_hour.saturating_add(price.micros_per_hour);
-        }
-        None => {
-            sums.push(price);
-            sums.sort_unstable();
-        }
+    if let Some(sum) = sums.iter_mut().find(|sum| sum.currency == price.currency) {
+        sum.micros_per_hour = sum.micros_per_hour.saturating_add(price.micros_per_hour);
+    } else {
+        sums.push(price);
+        sums.sort_unstable();
     }
 }
 

@@ -299,7 +299,6 @@ fn fleet(config: &Config, public_key: &str) -> Fleet {
         },
         budget: config.budget.clone(),
         spot_caps: spot_caps(config),
-        ..Fleet::default()
     }
 }
 

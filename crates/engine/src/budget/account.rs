@@ -1,7 +1,7 @@
 //! One budget while a plan is made: what counts for it, and how many machines still fit.
 
 use fleetwright_core::{
-    Amount, Budget, BudgetAction, BudgetLimit, BudgetLine, HourlyPrice, Offer, Period, whose,
+    Amount, Budget, BudgetAction, BudgetLimit, BudgetLine, HourlyPrice, Offer, Period,
 };
 use jiff::Timestamp;
 
@@ -135,7 +135,7 @@ impl Account {
 
     /// Why nothing can be said about what is left, if so.
     fn obscured(&self) -> Option<String> {
-        let whose = whose(self.pool.as_deref());
+        let whose = Budget::whose(self.pool.as_deref());
         if let Some(error) = &self.unreadable {
             return Some(format!("{whose} cannot be read: {error}"));
         }
@@ -184,7 +184,7 @@ impl Account {
         if self.most(unit) >= count {
             return None;
         }
-        let whose = whose(self.pool.as_deref());
+        let whose = Budget::whose(self.pool.as_deref());
         let Some(price) = unit.price else {
             return Some(format!(
                 "its price is unknown, and {whose} counts nothing as free"

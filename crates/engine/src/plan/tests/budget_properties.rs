@@ -117,11 +117,11 @@ fn counted(world: &World, pool: Option<&str>) -> Option<Counted> {
     Some(sum)
 }
 
-/// The budgets that a pool's machines count for: whose, and what they allow.
-fn limits(
-    world: &World,
-    pool: &str,
-) -> Vec<(Option<String>, BudgetAction, Option<u64>, Option<u64>)> {
+/// Whose budget, its action, and what it allows per hour and per month, in millionths.
+type Asked = (Option<String>, BudgetAction, Option<u64>, Option<u64>);
+
+/// The budgets that a pool's machines count for.
+fn limits(world: &World, pool: &str) -> Vec<Asked> {
     let own = world.fleet.pools[pool].budget.as_ref();
     let all = world.fleet.budget.as_ref();
     let both = [(Some(pool.to_owned()), own), (None, all)];

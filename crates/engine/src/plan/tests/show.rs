@@ -53,11 +53,12 @@ pub(super) fn show(plan: &Plan) -> String {
             (line.unpriced, "unpriced"),
             (line.other_currency, "in another currency"),
         ];
-        let more: String = more
+        let more: Vec<String> = more
             .iter()
             .filter(|(count, _)| *count > 0)
             .map(|(count, what)| format!(", {count} {what}"))
             .collect();
+        let more = more.concat();
         writeln!(
             text,
             "budget {whose}, {limit}: {spent}{now} -> {after}, {left} left{more}"

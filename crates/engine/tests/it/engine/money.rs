@@ -20,12 +20,12 @@ fn small(machines: u32) -> HourlyPrice {
     quick().types[0].price.times(machines)
 }
 
-fn per_hour(machines: u32, action: BudgetAction) -> Option<Budget> {
-    Some(Budget {
+fn per_hour(machines: u32, action: BudgetAction) -> Budget {
+    Budget {
         per_hour: Some(small(machines).to_string()),
         action,
         ..Budget::default()
-    })
+    }
 }
 
 /// Pools of small machines in the east, and a budget for so many machines in all.
@@ -34,7 +34,7 @@ fn shared(pools: &[(&'static str, u32)], machines: u32) -> Fleet {
         .iter()
         .map(|(name, desired)| (*name, pool(*desired, &["sim-east"])));
     Fleet {
-        budget: per_hour(machines, BudgetAction::Shrink),
+        budget: Some(per_hour(machines, BudgetAction::Shrink)),
         ..fleet(pools)
     }
 }
@@ -57,7 +57,7 @@ async fn each_action_does_what_it_says() {
     ] {
         let bed = Bed::new(quick());
         let web = Pool {
-            budget: per_hour(3, action),
+            budget: Some(per_hour(3, action)),
             ..pool(5, &["sim-east"])
         };
         let engine = bed.engine(fleet([("web", web)])).await;
@@ -157,7 +157,10 @@ async fn when_the_cheap_is_sold_out_the_dear_is_not_taken() {
         ..Pool::default()
     };
     let engine = bed
-        .engine(fleet([("web", web(per_hour(3, BudgetAction::Shrink)))]))
+        .engine(fleet([(
+            "web",
+            web(Some(per_hour(3, BudgetAction::Shrink))),
+        )]))
         .await;
     let run = converge(&engine).await;
     assert!(matches!(run.standing, Standing::Incomplete), "{run:?}");
@@ -192,7 +195,7 @@ fn gone(template: &NodeRecord, price: HourlyPrice) -> NodeRecord {
         id: "sim/sim-east/i-of-before".parse().unwrap(),
         price: Some(price),
         life: Life::Gone,
-        created_at: now - Duration::from_secs(60),
+        created_at: now - Duration::from_mins(1),
         gone_at: Some(now),
         ..template.clone()
     }
@@ -202,7 +205,7 @@ async fn write(engine: &Engine, record: NodeRecord) {
     let store = engine.store();
     let now = SystemClock.now();
     let lease = store
-        .acquire("reconcile", "a test", now, Duration::from_secs(60))
+        .acquire("reconcile", "a test", now, Duration::from_mins(1))
         .await
         .unwrap();
     store.put_nodes(&lease, &[record], &[]).await.unwrap();
