@@ -235,13 +235,14 @@ impl Engine {
     /// [`settle_sizes`](Self::settle_sizes) forgets it when the pool is there.
     ///
     /// # Errors
-    /// `NotFound` if there is no such pool; `Conflict` if nothing has decided on its size; as
+    /// `NotFound` if there is no such pool; `Conflict` if its size was not set by hand; as
     /// [`adopt_sizes`](Self::adopt_sizes).
     pub async fn release_size(&self, name: &str, holder: &str) -> Result<SizeRecord> {
         let pool = self.pool(name)?;
-        let Some(found) = self.size(name).await? else {
+        let found = self.size(name).await?;
+        let Some(found) = found.filter(|record| record.by == SizedBy::Hand) else {
             let hint = if pool.scaling.is_some() {
-                "its policy decides from the next `fleetwright up` on"
+                "`fleetwright scale` shows whether its policy decides already, or from the next `up` on"
             } else {
                 "it has its configured size"
             };
@@ -256,9 +257,7 @@ impl Engine {
         if pool.scaling.is_some() {
             next.by = SizedBy::Policy;
             next.until = None;
-            if found.by == SizedBy::Hand {
-                "its policy decides again".clone_into(&mut next.reason);
-            }
+            "its policy decides again".clone_into(&mut next.reason);
         } else {
             next.until = Some(now);
         }

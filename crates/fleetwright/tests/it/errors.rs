@@ -66,6 +66,9 @@ refusals! {
          policy = { reactive = { signal = 'load', above = 80, below = -1 } }");
     a_time_zone_that_there_is_not: with_pool(
         "desired = 1\nmax = 2\n[pools.web.scaling.policy.schedule]\ntime_zone = 'Europe/Berln'\n\
+         entries = [{ from = '08:00', to = '18:00', size = 3 }]");
+    a_time_of_day_that_is_none: with_pool(
+        "desired = 1\nmax = 2\n[pools.web.scaling.policy.schedule]\ntime_zone = 'Europe/Berlin'\n\
          entries = [{ from = '8:00', to = '18:00', size = 3 }]");
     everything_wrong_with_scaling: with_pool(
         "desired = 1\nmin = 9\nmax = 2\nlimits = { idle_after = '1h' }\n\
