@@ -76,9 +76,7 @@ pub use money::{Currency, HourlyPrice};
 pub use node::{Access, Addresses, Boot, Node, NodeState};
 pub use offer::{Availability, InstanceType, Offer, Requirements};
 pub use plan::{Action, Brake, Plan, Purpose, Step, Turn, Withheld};
-pub use pool::{
-    Candidate, Idle, IdleSignal, InterruptionPolicy, Limits, Pool, Rebalance, Strategy,
-};
+pub use pool::{Candidate, Idle, IdleSignal, InterruptionPolicy, Limits, Pool, Rebalance};
 pub use price_rule::{PriceRule, Prices};
 pub use provider::{
     ApiLimit, Checked, Deletion, Idempotency, LimitUnit, Operation, Provider, ProviderInfo,

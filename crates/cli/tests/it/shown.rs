@@ -6,13 +6,15 @@ use std::process::Stdio;
 use crate::bed::Bed;
 
 const COMMANDS: &[&str] = &[
-const COMMANDS: [&str; 19] = [
     "up",
     "plan",
     "apply",
     "down",
     "extend",
+    "scale",
+    "signal",
     "env",
+    "inventory",
     "status",
     "nodes",
     "node",
@@ -22,13 +24,9 @@ const COMMANDS: [&str; 19] = [
     "ssh",
     "events",
     "cost",
-    "offers",
-    "inventory",
-    "signal",
-    "scale",
-    "capacity",
     "audit",
     "adopt",
+    "capacity",
     "offers",
     "providers",
     "validate",
