@@ -21,7 +21,6 @@ use futures::StreamExt;
 use futures::stream;
 use jiff::Timestamp;
 
-use crate::decision::place_of;
 use crate::life::elapsed;
 use crate::{Engine, Observation};
 

@@ -40,7 +40,7 @@ impl Engine {
     ///
     /// # Errors
     /// From the journal.
-    pub async fn shortages(&self, observation: &Observation) -> Result<Vec<Shortage>> {
+    pub async fn short_pools(&self, observation: &Observation) -> Result<Vec<Shortage>> {
         let short: Vec<(PoolStatus, usize)> = self
             .pool_status(observation)
             .into_iter()

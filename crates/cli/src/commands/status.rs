@@ -97,7 +97,7 @@ pub(super) async fn run(context: &Context) -> Result<Exit> {
         sizes: (engine.sizes().await?.into_iter())
             .filter(|pool| pool.decided.is_some())
             .collect(),
-        shortages: engine.shortages(&observation).await?,
+        shortages: engine.short_pools(&observation).await?,
         limits: background::state(context).await?,
         suspended: suspended(&engine).await?,
     };

@@ -39,6 +39,8 @@ struct Wish<'a> {
     spec: &'a NodeSpec,
     reason: &'a str,
     turn: Option<&'a Turn>,
+    /// Why it was decided so.
+    decision: Option<DecisionId>,
 }
 
 /// One call of a step.

@@ -1,7 +1,7 @@
 //! Filling a pool up: so many machines, divided by market and by the pool's strategies.
 
 use fleetwright_core::{
-    Action, Market, Node, NodeRecord, Offer, Pool, SpotSoldOut, Step, Strategy, Withheld, keys,
+    Action, Market, Node, NodeRecord, Offer, Pool, SpotSoldOut, Step, Strategy, Withheld,
 };
 
 use super::{Planner, besides, mix, plural};

@@ -130,7 +130,7 @@ impl<'a> Planner<'a> {
                 doomed: doomed.len(),
                 wanted: desired,
             };
-            let placed = self.placed(name, wanted.iter().copied());
+            let placed = self.placed(name, pool, wanted.iter().copied(), &[]);
             self.create(name, pool, gap, placed);
         }
         // What counts is what serves now: a pool that was short before stays as short as it was.

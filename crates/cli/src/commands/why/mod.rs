@@ -148,7 +148,7 @@ async fn explain_pool(
             name: name.to_owned(),
             ..Default::default()
         });
-    let shortages = engine.shortages(&known).await?;
+    let shortages = engine.short_pools(&known).await?;
     let shortage = shortages.into_iter().find(|short| short.pool == name);
     let decision = store.last_decision(name).await?;
     let attempts = match &decision {
