@@ -16,7 +16,7 @@ use super::part::{CatalogPart, PartInfo, StoredQuotas};
 use super::query::{Found, Hit, OfferQuery, Rates, find, hit};
 use super::standing::{OfferLine, line};
 use super::why::{Tally, WhyNot, tally};
-use super::{Shelf, taken};
+use super::taken;
 use crate::{Engine, Seen, Selection, select_offers};
 
 /// Everything that is known about what can be had.
