@@ -15,8 +15,8 @@ use serde::Serialize;
 use super::part::{CatalogPart, PartInfo, StoredQuotas};
 use super::query::{Found, Hit, OfferQuery, Rates, find, hit};
 use super::standing::{OfferLine, line};
-use super::why::{Tally, WhyNot, tally};
 use super::taken;
+use super::why::{Tally, WhyNot, tally};
 use crate::{Engine, Seen, Selection, select_offers};
 
 /// Everything that is known about what can be had.
