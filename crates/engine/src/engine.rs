@@ -99,9 +99,9 @@ impl Engine {
     /// Keeps catalogs there, and finds them there again. Without a shelf nothing is stored, and
     /// [`offers`](Self::offers) asks the providers each time.
     #[must_use]
-    pub fn with_shelf(self, shelf: Shelf) -> Self {
+    pub fn with_shelf(self, catalogs: Shelf) -> Self {
         Self {
-            shelf: Some(shelf),
+            shelf: Some(catalogs),
             ..self
         }
     }
