@@ -84,6 +84,11 @@ pub(crate) fn line(what: &EventKind) -> Option<String> {
         EventKind::Planned { .. }
         | EventKind::ClaimFulfilled {
             shortfall: None, ..
+        }
+        // What is withheld is said by itself.
+        | EventKind::BudgetReached {
+            outcome: BudgetOutcome::Shrunk | BudgetOutcome::Blocked | BudgetOutcome::Narrowed,
+            ..
         } => return None,
         EventKind::Observed { gaps, .. } => format!("  ! not seen: {}", gaps.join("; ")),
         EventKind::ClaimOpened {
@@ -177,11 +182,6 @@ pub(crate) fn line(what: &EventKind) -> Option<String> {
             ..
         } => format!("  ~ {name} is unused: {reason}"),
         EventKind::UseChanged { name, reason, .. } => format!("  ~ {name} is in use: {reason}"),
-        // What is withheld is said by itself.
-        EventKind::BudgetReached {
-            outcome: BudgetOutcome::Shrunk | BudgetOutcome::Blocked | BudgetOutcome::Narrowed,
-            ..
-        } => return None,
         EventKind::BudgetReached { reason, .. } => format!("  ! over budget: {reason}"),
         EventKind::PriceDiffers {
             offer,
