@@ -94,7 +94,7 @@ struct Row {
 }
 
 #[derive(Serialize)]
-struct Values {
+struct History {
     pool: String,
     name: String,
     values: Vec<Sample>,
@@ -342,7 +342,7 @@ async fn values(context: &Context, args: &List, name: &str) -> Result<Exit> {
     }
     if context.out.json {
         let name = name.to_owned();
-        output::json(&Values { pool, name, values })?;
+        output::json(&History { pool, name, values })?;
         return Ok(Exit::Done);
     }
     let rows = values

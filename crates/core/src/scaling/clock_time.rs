@@ -102,7 +102,7 @@ impl Serialize for DayTime {
 impl<'de> Deserialize<'de> for DayTime {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        text.parse().map_err(hinted)
+        text.parse().map_err(|error| hinted(&error))
     }
 }
 
@@ -157,7 +157,7 @@ impl Serialize for Zone {
 impl<'de> Deserialize<'de> for Zone {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        text.parse().map_err(hinted)
+        text.parse().map_err(|error| hinted(&error))
     }
 }
 
@@ -175,7 +175,7 @@ impl JsonSchema for Zone {
     }
 }
 
-fn hinted<E: serde::de::Error>(error: Error) -> E {
+fn hinted<E: serde::de::Error>(error: &Error) -> E {
     E::custom(format!("{error}, {}", error.hint().unwrap_or("")))
 }
 

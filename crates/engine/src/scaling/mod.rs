@@ -125,7 +125,7 @@ pub struct Vote {
     pub reason: String,
     /// What its inner policies say.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub of: Vec<Vote>,
+    pub of: Vec<Self>,
 }
 
 /// What policies look at.

@@ -1,5 +1,10 @@
 //! Answers as Prometheus 2.42 gave them, and everything else that may come instead.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "what fails while a test is set up ends the test"
+)]
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

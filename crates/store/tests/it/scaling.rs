@@ -126,7 +126,7 @@ async fn a_size_is_changed_only_from_what_it_was_decided_on() {
         .await
         .unwrap_err();
     assert_eq!(error.kind(), Kind::Conflict);
-    assert_eq!(store.sizes().await.unwrap(), [first.clone()]);
+    assert_eq!(store.sizes().await.unwrap(), std::slice::from_ref(&first));
     assert_eq!(
         store.events_after(0, 9).await.unwrap().len(),
         1,

@@ -252,10 +252,10 @@ async fn records_of_pools_that_are_scaled_no_more_are_not_heeded_and_forgotten()
     told.say(Ok(6));
     let decided = engine.evaluate(None).await.unwrap();
     engine.adopt_sizes(&decided, "a test").await.unwrap();
-    let mut plain = scaled(free());
-    plain.pools.get_mut("train").unwrap().scaling = None;
-    let plain = bed.engine(plain).await;
-    let (plan, observation) = plain
+    let mut without = scaled(free());
+    without.pools.get_mut("train").unwrap().scaling = None;
+    let engine = bed.engine(without).await;
+    let (plan, observation) = engine
         .plan(
             Purpose::Converge,
             &fleetwright_engine::PlanOptions::default(),
@@ -264,8 +264,8 @@ async fn records_of_pools_that_are_scaled_no_more_are_not_heeded_and_forgotten()
         .unwrap();
     assert!(observation.sizes.is_empty());
     assert_eq!(plan.steps.len(), 2);
-    plain.begin_scaling("a test").await.unwrap();
-    assert!(plain.store().sizes().await.unwrap().is_empty());
+    engine.begin_scaling("a test").await.unwrap();
+    assert!(engine.store().sizes().await.unwrap().is_empty());
 }
 
 #[tokio::test]
