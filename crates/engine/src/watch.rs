@@ -15,7 +15,7 @@ use fleetwright_core::{
 };
 use jiff::Timestamp;
 
-use crate::interruption::is_doomed;
+use crate::interruption::{is_doomed, take_notice};
 use crate::life::elapsed;
 use crate::tenure::{is_idle_too_long, is_over};
 use crate::{Approval, ConvergeOptions, Engine, Observation, Outcome, PlanOptions, Standing, Use};
@@ -239,7 +239,7 @@ impl Engine {
             ..Observation::default()
         };
         let notices = self.notices(records).await;
-        self.take_notice(&mut heard, notices);
+        take_notice(&mut heard, notices);
         for (provider, error) in &heard.deaf {
             round
                 .troubles

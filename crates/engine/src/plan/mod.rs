@@ -57,12 +57,11 @@ pub fn plan(
         removals: 0,
     };
     let limited = matches!(purpose, Purpose::Expire { .. });
-    match &purpose {
-        Purpose::Relieve { nodes } => planner.resolve_claims_beside(nodes),
-        _ => {
-            planner.resolve_claims(limited);
-            planner.adopt_orphans(limited);
-        }
+    if let Purpose::Relieve { nodes } = &purpose {
+        planner.resolve_claims_beside(nodes);
+    } else {
+        planner.resolve_claims(limited);
+        planner.adopt_orphans(limited);
     }
     match &purpose {
         Purpose::Converge => planner.converge(),
