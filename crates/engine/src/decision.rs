@@ -8,7 +8,7 @@ use fleetwright_core::{
 };
 use fleetwright_store::{Lease, Mark};
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::json;
 
 use crate::{Engine, Fleet, Observation, budget_lines, select_offers};
 
@@ -171,7 +171,7 @@ fn wish(fleet: &Fleet, observation: &Observation, name: &str) -> Wish {
         desired: pool.desired,
         min: pool.min,
         max: pool.max,
-        strategy: serde_json::to_value(&pool.strategy).unwrap_or(Value::Null),
+        strategy: json!(pool.strategy),
         max_price: pool.max_price.as_ref().map(ToString::to_string),
     }
 }

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 
 use crate::budget::Ledger;
 use crate::charge::Month;
-use crate::interruption::{is_doomed, reclaim_marks};
+use crate::interruption::{is_doomed, reclaim_marks, take_notice};
 use crate::life::elapsed;
 use crate::offers::{Rates, Shelf, taken};
 use crate::tenure::{is_over, late_end};
@@ -142,7 +142,7 @@ impl Engine {
         let listed = self.list_all().await;
         let at = self.clock.now();
         let records = self.store.nodes().await?;
-        let notices = self.notices(&records).await;
+        let told = self.notices(&records).await;
         let claims = self.store.open_claims().await?;
         let marks = self.store.marks(at).await?;
         let uses = |wanted| {
@@ -176,7 +176,7 @@ impl Engine {
         self.see_balancers(&mut observation).await;
         let gone = self.ask_for_missing(&mut observation).await;
         let reached = self.log_in(&observation).await;
-        let noticed = self.take_notice(&mut observation, notices);
+        let noticed = take_notice(&mut observation, told);
         // What is made in their place is not made where they are taken.
         observation.marks.extend(reclaim_marks(&noticed, at));
         let mut changes = self.advance_all(&mut observation, &gone, &reached);

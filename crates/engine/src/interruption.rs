@@ -131,6 +131,40 @@ fn is_reclaimed(record: &NodeRecord) -> bool {
     notice.is_some_and(|notice| notice.kind == InterruptionKind::Reclaim)
 }
 
+/// Writes what was announced into the records of an observation. Gives those that changed.
+pub(crate) fn take_notice(
+    observation: &mut Observation,
+    notices: BTreeMap<String, Result<Vec<Interruption>>>,
+) -> Vec<NodeRecord> {
+    let mut told: BTreeMap<_, Vec<Interruption>> = BTreeMap::new();
+    for (provider, answer) in notices {
+        match answer {
+            Ok(all) => {
+                for one in all {
+                    told.entry(one.node.clone()).or_default().push(one);
+                }
+            }
+            Err(error) => {
+                observation.deaf.insert(provider, error.report());
+            }
+        }
+    }
+    let now = observation.at;
+    let mut changed = Vec::new();
+    for record in &mut observation.records {
+        let before = record.tenure.notice.clone();
+        for one in told.get(&record.id).into_iter().flatten() {
+            if let Some(notice) = news(record, one, now) {
+                record.tenure.notice = Some(notice);
+            }
+        }
+        if record.tenure.notice != before {
+            changed.push(record.clone());
+        }
+    }
+    changed
+}
+
 impl Engine {
     /// Asks the providers that have spot machines of ours what they have announced.
     pub(crate) async fn notices(
@@ -147,41 +181,6 @@ impl Engine {
             Some(async move { (name.clone(), source.pending().await) })
         });
         futures::future::join_all(asked).await.into_iter().collect()
-    }
-
-    /// Writes what was announced into the records of an observation. Gives those that changed.
-    pub(crate) fn take_notice(
-        &self,
-        observation: &mut Observation,
-        notices: BTreeMap<String, Result<Vec<Interruption>>>,
-    ) -> Vec<NodeRecord> {
-        let mut told: BTreeMap<_, Vec<Interruption>> = BTreeMap::new();
-        for (provider, answer) in notices {
-            match answer {
-                Ok(all) => {
-                    for one in all {
-                        told.entry(one.node.clone()).or_default().push(one);
-                    }
-                }
-                Err(error) => {
-                    observation.deaf.insert(provider, error.report());
-                }
-            }
-        }
-        let now = observation.at;
-        let mut changed = Vec::new();
-        for record in &mut observation.records {
-            let before = record.tenure.notice.clone();
-            for one in told.get(&record.id).into_iter().flatten() {
-                if let Some(notice) = news(record, one, now) {
-                    record.tenure.notice = Some(notice);
-                }
-            }
-            if record.tenure.notice != before {
-                changed.push(record.clone());
-            }
-        }
-        changed
     }
 
     /// Tells what was announced.

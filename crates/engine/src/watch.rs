@@ -16,7 +16,7 @@ use fleetwright_core::{
 };
 use jiff::Timestamp;
 
-use crate::interruption::is_doomed;
+use crate::interruption::{is_doomed, take_notice};
 use crate::life::elapsed;
 use crate::scaling::Pace;
 use crate::tenure::{is_idle_too_long, is_over};
@@ -256,7 +256,7 @@ impl Engine {
             ..Observation::default()
         };
         let notices = self.notices(records).await;
-        self.take_notice(&mut heard, notices);
+        take_notice(&mut heard, notices);
         for (provider, error) in &heard.deaf {
             round
                 .troubles

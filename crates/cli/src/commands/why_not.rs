@@ -38,15 +38,15 @@ struct Report {
     what: Option<String>,
     /// What was decided when machines were last asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    recorded: Option<Verdicts>,
+    recorded: Option<Judgment>,
     /// What would be decided now.
     #[serde(skip_serializing_if = "Option::is_none")]
-    now: Option<Verdicts>,
+    now: Option<Judgment>,
 }
 
 /// A decision, as far as it is about what was asked.
 #[derive(Serialize)]
-struct Verdicts {
+struct Judgment {
     /// Which decision; absent for one that was not made.
     #[serde(skip_serializing_if = "Option::is_none")]
     decision: Option<DecisionId>,
@@ -96,7 +96,7 @@ pub(super) async fn run(context: &Context, args: &WhyNotArgs) -> Result<Exit> {
             .iter()
             .any(|name| is_named(name, what, true))
     });
-    let judge = |decision: &Decision, attempts: Option<&[Claim]>| Verdicts {
+    let judge = |decision: &Decision, attempts: Option<&[Claim]>| Judgment {
         decision: attempts.map(|_| decision.id),
         at: decision.at,
         count: decision.count,
@@ -117,8 +117,8 @@ pub(super) async fn run(context: &Context, args: &WhyNotArgs) -> Result<Exit> {
     }
     let all = report.recorded.iter().chain(&report.now);
     let is_empty = all.clone().all(|found| found.verdicts.is_empty());
-    let lost = all.map(|found| found.not_kept).sum::<usize>();
-    if let Some(what) = what.filter(|_| is_empty && lost == 0) {
+    let not_kept = all.map(|found| found.not_kept).sum::<usize>();
+    if let Some(what) = what.filter(|_| is_empty && not_kept == 0) {
         let known: BTreeSet<String> = last.iter().chain(&present).flat_map(names).collect();
         return Err(unknown(what, &args.pool, &known));
     }
@@ -327,7 +327,7 @@ fn machines(number: u32) -> String {
     count(usize::try_from(number).unwrap_or(usize::MAX), "machine")
 }
 
-fn lines(found: &Verdicts) -> Vec<String> {
+fn lines(found: &Judgment) -> Vec<String> {
     let mut lines: Vec<String> = found
         .verdicts
         .iter()

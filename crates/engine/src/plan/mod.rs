@@ -64,12 +64,11 @@ pub fn plan(
         providers: Cow::Borrowed(&observation.providers),
         taken: observation.taken.clone(),
     };
-    match &purpose {
-        Purpose::Relieve { nodes } => planner.resolve_claims_beside(nodes),
-        _ => {
-            planner.resolve_claims(&purpose);
-            planner.adopt_orphans(&purpose);
-        }
+    if let Purpose::Relieve { nodes } = &purpose {
+        planner.resolve_claims_beside(nodes);
+    } else {
+        planner.resolve_claims(&purpose);
+        planner.adopt_orphans(&purpose);
     }
     match &purpose {
         Purpose::Converge => planner.converge(None),

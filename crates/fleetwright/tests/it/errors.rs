@@ -138,11 +138,6 @@ refusals! {
     an_owner_that_cannot_be_a_label: "owner = 'Ada L.'\n[providers.here]\nkind = 'local'\n";
     a_label_that_is_ours: with_pool("desired = 1\nlabels = { fleetwright-pool = 'x' }");
     a_label_that_no_cloud_takes: with_pool("desired = 1\nlabels = { Team = 'web', a = 'B' }");
-    a_timer_that_the_user_data_has_no_place_for:
-        with_pool("desired = 1\nlimits.dead_man = '30m'\nuser_data = \"#cloud-config\\nruncmd: [ls]\"");
-    a_timer_of_no_time: with_pool("desired = 1\nlimits.dead_man = '0s'");
-    advice_that_is_neither_followed_nor_ignored:
-        with_pool("desired = 1\ninterruptions.rebalance = 'move'");
     user_data_of_neither_form: with_pool("desired = 1\nuser_data = 'echo hello'");
     user_data_given_twice:
         with_pool("desired = 1\nuser_data = '#!/bin/sh'\nuser_data_file = 'boot.sh'");

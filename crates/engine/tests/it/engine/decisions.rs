@@ -51,7 +51,11 @@ async fn what_was_tried_first_is_kept_with_its_answer() {
     assert!(refused.iter().all(|claim| is_refused(&claim.state)));
     // Offers are recorded in the order in which they were tried.
     let tried: Vec<String> = claims.iter().map(|claim| claim.offer.label()).collect();
-    let offers: Vec<String> = decision.offers.iter().map(|offer| offer.label()).collect();
+    let offers: Vec<String> = decision
+        .offers
+        .iter()
+        .map(fleetwright_core::Offer::label)
+        .collect();
     let at = |label: &String| offers.iter().position(|offer| offer == label).unwrap();
     assert!(tried.iter().map(at).is_sorted(), "{tried:?} {offers:?}");
 

@@ -144,7 +144,7 @@ async fn a_machine_that_was_taken_without_a_warning_is_no_mystery() {
     let engine = bed.engine(fleet([("web", spot(1))])).await;
     assert_reached(&converge(&engine).await);
     let taken = bed.live().first().unwrap().clone();
-    bed.world.reclaim(&taken, Duration::from_secs(60)).unwrap();
+    bed.world.reclaim(&taken, Duration::from_mins(1)).unwrap();
     // Heard of, and then taken before its time.
     rounds(&engine, async |_| bed.live().len() == 2).await;
     bed.world.kill(&taken).unwrap();
@@ -273,7 +273,7 @@ async fn a_node_is_let_go_when_its_drain_command_has_ended() {
     let taken = bed.live().first().unwrap().clone();
     give_address(&engine, &taken).await;
 
-    bed.world.reclaim(&taken, Duration::from_secs(60)).unwrap();
+    bed.world.reclaim(&taken, Duration::from_mins(1)).unwrap();
     assert_reached(&converge(&engine).await);
     let asked = node.asked.lock().unwrap().clone();
     assert_eq!(asked.len(), 3, "{asked:#?}");
