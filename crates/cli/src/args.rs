@@ -110,6 +110,10 @@ Ends with status 20 if a policy cannot decide because a signal fails, is missing
 stays as it is then.")]
     Scale(Scale),
     /// Push and list the values that pools are scaled by
+    #[command(after_help = "\
+Examples:
+  fleetwright signal push jobs 42 --pool train
+  fleetwright signal list --pool train")]
     Signal(Signal),
     /// Print variables for a shell: hosts, ports, users and ssh commands
     #[command(after_help = "\

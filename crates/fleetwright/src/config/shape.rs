@@ -259,7 +259,8 @@ impl<'a> Shape<'a> {
             .iter()
             .filter_map(|branch| Some((branch, type_of(resolve(root, branch).1)?)))
             .collect();
-        if typed.len() == branches.len() && tag_of(branches).is_none() {
+        let differ = (1..typed.len()).all(|at| typed[..at].iter().all(|one| one.1 != typed[at].1));
+        if differ && typed.len() == branches.len() && tag_of(branches).is_none() {
             let meant = typed
                 .iter()
                 .find(|(_, wanted)| is_a(value.get_ref(), wanted));

@@ -3,7 +3,7 @@
 use fleetwright_core::{ClaimId, Counts, Decision, DecisionId, Kind, Life, Wish};
 use fleetwright_store::{Lease, Store};
 
-use crate::support::{Scratch, at, claim, lease, meddle, offer, record};
+use crate::support::{BACK_TO_THE_FIRST, Scratch, at, claim, lease, meddle, offer, record};
 
 const DAY: i64 = 24 * 3_600 * 1_000_000;
 
@@ -120,12 +120,7 @@ async fn a_journal_without_decisions_is_brought_up_to_date_with_all_it_has() {
     let old = claim(ClaimId::new(), 1, 5);
     store.open_claim(&lease, &old, &[]).await.unwrap();
     store.close().await;
-    meddle(
-        &scratch.journal(),
-        "DROP INDEX claims_of_decision; ALTER TABLE claims DROP COLUMN decision; \
-         DROP TABLE decisions; DELETE FROM schema_version WHERE version > 1;",
-    )
-    .await;
+    meddle(&scratch.journal(), BACK_TO_THE_FIRST).await;
     let store = scratch.open().await;
     assert_eq!(store.open_claims().await.unwrap(), [old]);
     assert_eq!(store.last_decision("web").await.unwrap(), None);

@@ -2,7 +2,9 @@
 
 use fleetwright_core::{HourlyPrice, Kind, Life, NodeRecord, Stay};
 
-use crate::support::{Scratch, at, changed, lease, meddle, node_id, reasons, record};
+use crate::support::{
+    BACK_TO_THE_FIRST, Scratch, at, changed, lease, meddle, node_id, reasons, record,
+};
 
 #[tokio::test]
 async fn a_record_is_read_back_as_it_was_written() {
@@ -153,13 +155,7 @@ async fn a_journal_of_before_there_were_budgets_is_brought_up_to_date() {
         .unwrap();
     store.release(held).await.unwrap();
     store.close().await;
-    for sql in [
-        "DROP INDEX nodes_gone",
-        "ALTER TABLE nodes DROP COLUMN gone_at",
-        "DELETE FROM schema_version WHERE version > 1",
-    ] {
-        meddle(&scratch.journal(), sql).await;
-    }
+    meddle(&scratch.journal(), BACK_TO_THE_FIRST).await;
     let store = scratch.open().await;
     assert_eq!(
         store.gone_stays(at(7_000)).await.unwrap(),

@@ -6,7 +6,7 @@ use std::path::Path;
 use fleetwright_core::{Error, Kind};
 use fleetwright_store::Store;
 
-use crate::support::{Scratch, TTL, at, braked, lease, meddle};
+use crate::support::{BACK_TO_THE_FIRST, Scratch, TTL, at, braked, lease, meddle};
 
 async fn refusal(path: &Path) -> Error {
     let error = Store::open(path).await.unwrap_err();
@@ -115,12 +115,7 @@ async fn a_journal_of_the_first_version_learns_to_take_turns() {
     let store = scratch.open().await;
     store.append(&[braked("of old")]).await.unwrap();
     store.close().await;
-    for line in [
-        "DELETE FROM schema_version WHERE version > 1",
-        "DROP TABLE turns",
-    ] {
-        meddle(&scratch.journal(), line).await;
-    }
+    meddle(&scratch.journal(), BACK_TO_THE_FIRST).await;
     let store = scratch.open().await;
     assert!(store.turns().await.unwrap().is_empty());
     assert_eq!(store.last_events(10, None).await.unwrap().len(), 1);

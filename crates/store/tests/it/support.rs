@@ -182,3 +182,18 @@ pub(crate) async fn meddle(path: &Path, sql: &'static str) {
     sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();
 }
+
+/// Makes a journal one of the first version again: everything that later migrations added goes.
+pub(crate) const BACK_TO_THE_FIRST: &str = "
+    DROP INDEX claims_of_decision; ALTER TABLE claims DROP COLUMN decision; DROP TABLE decisions;
+    DROP TABLE sizes; DROP TABLE signals;
+    DROP INDEX nodes_gone; ALTER TABLE nodes DROP COLUMN gone_at;
+    DROP TABLE turns;
+    DROP TABLE breakers; DROP TABLE lifetimes;
+    ALTER TABLE budgets DROP COLUMN rate; ALTER TABLE budgets DROP COLUMN rate_at;
+    ALTER TABLE budgets DROP COLUMN throttled_at; ALTER TABLE budgets DROP COLUMN urgent;
+    ALTER TABLE budgets DROP COLUMN urgent_until;
+    ALTER TABLE marks DROP COLUMN since; ALTER TABLE marks DROP COLUMN refused_at;
+    ALTER TABLE marks DROP COLUMN probe_until;
+    DELETE FROM schema_version WHERE version > 1;
+";

@@ -29,7 +29,7 @@ fn block_makes_none_of_what_does_not_fit() {
 #[test]
 fn shrink_makes_as_many_as_fit() {
     assert_snapshot!(five_where_three_fit("shrink"), @r"
-    create 3 in pool web: pool `web` has 0 nodes and wants 5
+    create 3 in pool web: pool `web` has 0 nodes and wants 5; 3 of 5
         sim/east small on-demand (choice 1 of 1: $1.00/h)
     withheld, pool web, create 2 of 5: 5 cost $5.00/h, and of the $3.00/h in the budget of pool `web` $3.00/h are left
     cost: nothing -> $3.00/h
@@ -126,7 +126,7 @@ fn pools_share_the_budget_of_the_fleet_in_the_order_of_their_names() {
     assert_snapshot!(plan_of(script), @r"
     create 2 in pool api: pool `api` has 0 nodes and wants 2
         sim/east small on-demand (choice 1 of 1: $1.00/h)
-    create 2 in pool web: pool `web` has 0 nodes and wants 3
+    create 2 in pool web: pool `web` has 0 nodes and wants 3; 2 of 3
         sim/east small on-demand (choice 1 of 1: $1.00/h)
     withheld, pool web, create 1 of 3: 3 cost $3.00/h, and of the $4.00/h in the budget of the fleet $2.00/h are left
     cost: nothing -> $4.00/h
@@ -152,7 +152,7 @@ fn nodes_claims_and_orphans_count_even_those_on_their_way_out() {
     resolve claim 1: 2 machines for pool `web` asked for at 1970-01-01T23:55:00Z, and the answer is not known
     adopt sim/east/n4 into pool web: it carries our journal's label and has no record
     delete sim/east/n2: its removal has begun: of what happened before
-    create 1 in pool web: pool `web` has 4 nodes and wants 8
+    create 1 in pool web: pool `web` has 4 nodes and wants 8; 1 of 4
         sim/east small on-demand (choice 1 of 1: $1.00/h)
     withheld, pool web, create 3 of 4: 4 cost $4.00/h, and of the $6.00/h in the budget of pool `web` $1.00/h are left
     budget web, $6.00/h: $5.00 -> $6.00, $0.00 left
@@ -288,7 +288,7 @@ fn a_month_counts_what_is_spent_and_what_will_be_until_its_end() {
         budget web per-month=$2300 action=shrink
     ";
     assert_snapshot!(plan_of(script), @r"
-    create 2 in pool web: pool `web` has 1 node and wants 4
+    create 2 in pool web: pool `web` has 1 node and wants 4; 2 of 3
         sim/east small on-demand (choice 1 of 1: $1.00/h)
     withheld, pool web, create 1 of 3: 3 cost $2160.00 until the end of the month, and of the $2300.00 a month in the budget of pool `web` $1480.00 are left
     cost: $1.00/h -> $3.00/h
@@ -308,7 +308,7 @@ fn a_month_knows_when_nodes_end() {
         budget web per-month=$30 action=shrink
     ";
     assert_snapshot!(plan_of(script), @r"
-    create 2 in pool web: pool `web` has 1 node and wants 9
+    create 2 in pool web: pool `web` has 1 node and wants 9; 2 of 8
         sim/east small on-demand (choice 1 of 1: $1.00/h)
     withheld, pool web, create 6 of 8: 8 cost $64.00 until the end of the month, and of the $30.00 a month in the budget of pool `web` $22.00 are left
     cost: $1.00/h -> $3.00/h
@@ -328,7 +328,7 @@ fn a_month_counts_time_as_the_provider_bills_it() {
         budget web per-month=$3 action=shrink
     ";
     assert_snapshot!(plan_of(script), @r"
-    create 1 in pool web: pool `web` has 1 node and wants 3
+    create 1 in pool web: pool `web` has 1 node and wants 3; 1 of 2
         sim/east small on-demand (choice 1 of 1: $1.00/h)
     withheld, pool web, create 1 of 2: 2 cost $4.00 until the end of the month, and of the $3.00 a month in the budget of pool `web` $2.00 are left
     cost: $1.00/h -> $2.00/h
@@ -361,7 +361,7 @@ fn of_two_budgets_the_one_that_blocks_has_the_last_word() {
         budget * per-hour=$3/h action=block
     ";
     assert_snapshot!(plan_of(script), @r"
-    create 2 in pool web: pool `web` has 0 nodes and wants 5
+    create 2 in pool web: pool `web` has 0 nodes and wants 5; 2 of 5
         sim/east small on-demand (choice 1 of 1: $1.00/h)
     withheld, pool web, create 3 of 5: 5 cost $5.00/h, and of the $2.00/h in the budget of pool `web` $2.00/h are left
     cost: nothing -> $2.00/h

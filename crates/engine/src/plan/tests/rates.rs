@@ -68,10 +68,10 @@ fn a_committed_rate_is_planned_as_often_as_it_has_left_and_the_others_cost_the_l
     create 1 in pool api: pool `api` has 0 nodes and wants 1
         one/east small on-demand (choice 1 of 2 by cost: $0.50/h)
         two/west small on-demand (choice 2 of 2 by cost: $0.80/h)
-    create 1 in pool web: pool `web` has 2 nodes and wants 4
+    create 1 in pool web: pool `web` has 2 nodes and wants 4; 1 of 2
         one/east small on-demand (choice 1 of 2 by cost: $0.50/h)
         two/west small on-demand (choice 2 of 2 by cost: $0.80/h)
-    create 1 in pool web: pool `web` has 2 nodes and wants 4
+    create 1 in pool web: pool `web` has 2 nodes and wants 4; 1 of 2
         two/west small on-demand (choice 1 of 2 by cost: $0.80/h)
         one/east small on-demand (choice 2 of 2 by cost: $1.00/h)
     cost: $0.50/h -> $3.10/h
