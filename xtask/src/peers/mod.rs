@@ -13,6 +13,7 @@
 mod apt;
 pub(crate) mod moto;
 mod openssh;
+mod prism;
 mod python;
 mod scaleway;
 
@@ -63,5 +64,10 @@ pub(crate) fn ensure_all(workspace: &Workspace) -> Vec<Ensured> {
         peer: scaleway::ensure(workspace),
         _server: None,
     };
-    vec![openssh, moto, scaleway]
+    let prism = Ensured {
+        name: "prism (a second judge of API descriptions)",
+        peer: prism::ensure(workspace),
+        _server: None,
+    };
+    vec![openssh, moto, scaleway, prism]
 }
