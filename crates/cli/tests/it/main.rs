@@ -16,6 +16,7 @@ mod json;
 mod kill;
 mod limits;
 mod linode;
+mod newcomer;
 mod pairs;
 mod partial;
 mod shell;

@@ -8,6 +8,9 @@
 //! notice. So what provider and fake have said to each other goes through Prism once more,
 //! afterwards and word for word: faults that a test has ordered stay out of it, and Prism's own
 //! reading of bodies does not reach the provider.
+//!
+//! Prism says nothing if it cannot read a schema, and lets everything pass then. So each operation
+//! is tried with a body that is certainly wrong, too, and it must complain.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
@@ -29,6 +32,8 @@ use crate::tls;
 const PROGRAM: &str = "FLEETWRIGHT_TEST_PRISM";
 /// Says which exchange a request belongs to.
 const NUMBER: &str = "x-fleetwright-exchange";
+/// A body that no operation has.
+const WRONG: &[u8] = b"7";
 /// How many requests are under way at once.
 const AT_ONCE: usize = 8;
 /// How often it is asked whether it has started, and how long between: it takes ten seconds where
@@ -53,6 +58,8 @@ struct Seen {
     exchanges: usize,
     /// What was judged, so that the same words are judged once.
     known: HashSet<u64>,
+    /// The operations whose bodies were tried with something wrong.
+    doubted: HashSet<String>,
     /// Each violation with how many exchanges had it.
     violations: BTreeMap<String, usize>,
 }
@@ -117,6 +124,8 @@ impl Prism {
             .expect("Node can be started");
         let client = reqwest::Client::builder()
             .no_proxy()
+            // Prism closes connections that nobody has used for a while, perhaps just as they are.
+            .pool_max_idle_per_host(0)
             .tls_backend_preconfigured(tls::config().expect("TLS is there, if unused"))
             .build()
             .expect("a client can be made");
@@ -163,41 +172,59 @@ impl Prism {
     pub async fn judge(&self, exchanges: &[Exchange]) {
         let mut running = JoinSet::new();
         for exchange in exchanges {
-            let Some(reply) = &exchange.reply else {
+            let (request, Some(reply)) = (&exchange.request, &exchange.reply) else {
                 continue;
             };
-            let number = {
+            let digest = digest(request, reply);
+            {
                 let mut seen = self.seen();
                 seen.exchanges += 1;
-                if !seen.known.insert(digest(&exchange.request, reply)) {
+                if !seen.known.insert(digest) {
                     continue;
                 }
-                seen.known.len().to_string()
-            };
-            if running.len() >= AT_ONCE {
+            }
+            let label = self.description.label(request);
+            let (mut wrong_request, mut wrong_reply) = (request.clone(), reply.clone());
+            wrong_request.body = WRONG.into();
+            wrong_reply.body = WRONG.into();
+            if !request.body.is_empty() && self.is_new(format!("{label} request")) {
+                let sent = self.sent(&wrong_request, reply, &format!("{digest}-request"));
+                running.spawn(doubt(sent, reply.status, label.clone(), "request"));
+            }
+            if !reply.body.is_empty() && self.is_new(format!("{label} {}", reply.status)) {
+                let sent = self.sent(request, &wrong_reply, &format!("{digest}-reply"));
+                running.spawn(doubt(sent, reply.status, label.clone(), "response"));
+            }
+            let sent = self.sent(request, reply, &digest.to_string());
+            running.spawn(ask(sent, reply.status, label));
+            while running.len() > AT_ONCE {
                 self.take(running.join_next().await);
             }
-            let request = self.request(&exchange.request, &number);
-            let mut replies = self.echo.0.lock().unwrap_or_else(PoisonError::into_inner);
-            replies.insert(number, reply.clone());
-            drop(replies);
-            let label = self.description.label(&exchange.request);
-            running.spawn(ask(request, reply.status, label));
         }
         while let Some(said) = running.join_next().await {
             self.take(Some(said));
         }
     }
 
+    fn is_new(&self, operation: String) -> bool {
+        self.seen().doubted.insert(operation)
+    }
+
     fn take(&self, said: Option<Result<Vec<String>, tokio::task::JoinError>>) {
-        let said = said.expect("somebody is asked").expect("asking cannot panic");
+        let said = said
+            .expect("somebody is asked")
+            .expect("asking cannot panic");
         let mut seen = self.seen();
         for violation in said {
             *seen.violations.entry(violation).or_default() += 1;
         }
     }
 
-    fn request(&self, from: &Request, number: &str) -> reqwest::RequestBuilder {
+    /// A request to Prism, of which it will see this reply.
+    fn sent(&self, from: &Request, reply: &Reply, number: &str) -> reqwest::RequestBuilder {
+        let mut replies = self.echo.0.lock().unwrap_or_else(PoisonError::into_inner);
+        replies.insert(number.to_owned(), reply.clone());
+        drop(replies);
         let mut path = self.description.below_base(from).to_owned();
         if !from.queries().is_empty() {
             let query = url::form_urlencoded::Serializer::new(String::new())
@@ -205,7 +232,10 @@ impl Prism {
                 .finish();
             path = format!("{path}?{query}");
         }
-        let method = from.method().parse().expect("a method that was sent before");
+        let method = from
+            .method()
+            .parse()
+            .expect("a method that was sent before");
         let mut request = self.client.request(method, format!("{}{path}", self.url));
         let ours = ["host", "content-length", "connection", "transfer-encoding"];
         for (name, value) in &from.headers {
@@ -227,7 +257,11 @@ impl Prism {
     #[expect(clippy::print_stdout, reason = "a test says how much it has judged")]
     pub fn finish(self, waivers: &[(&str, &str)]) {
         let seen = self.seen();
-        let is_waived = |violation: &str| waivers.iter().any(|(start, _)| violation.starts_with(start));
+        let is_waived = |violation: &str| {
+            waivers
+                .iter()
+                .any(|(start, _)| violation.starts_with(start))
+        };
         let (waived, left): (Vec<_>, Vec<_>) = seen
             .violations
             .iter()
@@ -244,11 +278,18 @@ impl Prism {
             .map(|(violation, times)| format!("{violation} ({times} times)"))
             .collect();
         for (start, why) in waivers {
-            if !waived.iter().any(|(violation, _)| violation.starts_with(start)) {
+            if !waived
+                .iter()
+                .any(|(violation, _)| violation.starts_with(start))
+            {
                 wrong.push(format!("the waiver `{start}` is not needed: {why}"));
             }
         }
-        assert!(wrong.is_empty(), "Prism does not agree:\n{}", wrong.join("\n"));
+        assert!(
+            wrong.is_empty(),
+            "Prism does not agree:\n{}",
+            wrong.join("\n")
+        );
         assert!(!seen.known.is_empty(), "nothing was judged");
     }
 
@@ -280,25 +321,44 @@ async fn ask(request: reqwest::RequestBuilder, status: u16, label: String) -> Ve
     };
     let said = answer.headers().get("sl-violations").cloned();
     let said = said.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-    let mut all = said.map_or_else(Vec::new, |text| violations(&label, &text));
+    let mut all = said.map_or_else(Vec::new, |text| violations(&label, status, &text));
     if answer.status().as_u16() != status {
         let own = answer.status();
         let body = answer.text().await.unwrap_or_default();
-        all.push(format!("{label}: Prism answers {own} instead of {status}: {body}"));
+        all.push(format!(
+            "{label}: Prism answers {own} instead of {status}: {body}"
+        ));
     }
     all
 }
 
+/// Whether Prism complains about a body that is certainly wrong. That it does not is a violation.
+async fn doubt(
+    request: reqwest::RequestBuilder,
+    status: u16,
+    label: String,
+    place: &'static str,
+) -> Vec<String> {
+    let said = ask(request, status, label.clone()).await;
+    let complaint = format!("{label}: {place}");
+    if said.iter().any(|one| one.starts_with(&complaint)) {
+        return Vec::new();
+    }
+    vec![format!("{complaint} {status}: Prism lets every body pass")]
+}
+
 /// The violations in a header of Prism's, without what differs from one exchange to the next.
-fn violations(label: &str, header: &str) -> Vec<String> {
+fn violations(label: &str, status: u16, header: &str) -> Vec<String> {
     let Ok(Value::Array(all)) = serde_json::from_str(header) else {
         return vec![format!("{label}: {header}")];
     };
     all.iter()
         .map(|violation| {
-            let place = violation["location"][0].as_str().unwrap_or("exchange");
-            let message = violation["message"].as_str().unwrap_or_default();
-            format!("{label}: {place}: {}", general(message))
+            let message = general(violation["message"].as_str().unwrap_or_default());
+            match violation["location"][0].as_str() {
+                Some("response") => format!("{label}: response {status}: {message}"),
+                place => format!("{label}: {}: {message}", place.unwrap_or("exchange")),
+            }
         })
         .collect()
 }
@@ -321,7 +381,13 @@ fn general(message: &str) -> String {
 
 fn digest(request: &Request, reply: &Reply) -> u64 {
     let mut hasher = DefaultHasher::new();
-    (&request.method, &request.path, &request.query, &request.body).hash(&mut hasher);
+    (
+        &request.method,
+        &request.path,
+        &request.query,
+        &request.body,
+    )
+        .hash(&mut hasher);
     (reply.status, &reply.media_type, &reply.body).hash(&mut hasher);
     hasher.finish()
 }
@@ -343,11 +409,13 @@ mod tests {
         let header = r#"[{"location":["response","body","data","3"],"severity":"Error",
             "message":"Response body property data.3 must have required property 'name'"}]"#;
         assert_eq!(
-            violations("GET /things", header),
-            ["GET /things: response: Response body property data.* must have required property 'name'"]
+            violations("GET /things", 200, header),
+            [
+                "GET /things: response 200: Response body property data.* must have required property 'name'"
+            ]
         );
         assert_eq!(
-            violations("GET /things", "Too many violations! [{"),
+            violations("GET /things", 200, "Too many violations! [{"),
             ["GET /things: Too many violations! [{"]
         );
     }
