@@ -1,4 +1,5 @@
-//! Exactly once where the cloud has no tokens: what an earlier try made, and what is missing.
+//! Exactly once where the cloud has no tokens: what an earlier try made, and what is missing. And
+//! what can be refused before any call.
 //!
 //! ```text
 //!  replay? ── list by token ──► found ──► made_before ──► create_missing ──► Created
@@ -7,7 +8,69 @@
 
 use std::collections::BTreeSet;
 
-use fleetwright_core::{CreateRequest, Created, Effect, Error, Kind, Node, Result, keys};
+use fleetwright_core::{
+    CreateRequest, Created, Effect, Error, Kind, Market, Node, NodeSpec, ProviderInfo, Result, keys,
+};
+
+/// Refuses, before any call, more or fewer machines than one request makes, a region that the
+/// provider is not configured for, and spot machines: for clouds that have no spot market.
+///
+/// `cloud` is the cloud's name as people write it.
+///
+/// # Errors
+/// `Invalid`; `Unsupported` for spot machines.
+pub fn check_request(request: &CreateRequest, info: &ProviderInfo, cloud: &str) -> Result<()> {
+    if request.count == 0 || request.count > info.batch {
+        let most = match info.batch {
+            1 => "1 machine".to_owned(),
+            batch => format!("1 to {batch} machines"),
+        };
+        let count = request.count;
+        return Err(Error::new(
+            Kind::Invalid,
+            format!("{count} machines in one request, and {cloud} makes {most}"),
+        )
+        .with_hint("ask for the others in further requests"));
+    }
+    check_region(&request.spec.region, info)?;
+    if request.spec.market == Market::Spot {
+        return Err(
+            Error::new(Kind::Unsupported, format!("{cloud} has no spot market"))
+                .with_hint("write `market = \"on-demand\"` in the pool"),
+        );
+    }
+    Ok(())
+}
+
+/// Refuses a region that the provider is not configured for.
+///
+/// # Errors
+/// `Invalid`.
+pub fn check_region(region: &str, info: &ProviderInfo) -> Result<()> {
+    if info.regions.iter().any(|known| known == region) {
+        return Ok(());
+    }
+    Err(Error::new(
+        Kind::Invalid,
+        format!("`{}` does not use the region `{region}`", info.name),
+    )
+    .with_hint(format!("it uses {}", info.regions.join(", "))))
+}
+
+/// Refuses a zone: for clouds that have none.
+///
+/// # Errors
+/// `Invalid`.
+pub fn check_no_zone(spec: &NodeSpec, cloud: &str) -> Result<()> {
+    match &spec.zone {
+        None => Ok(()),
+        Some(zone) => Err(Error::new(
+            Kind::Invalid,
+            format!("{cloud} has no zones, and `{zone}` was asked for"),
+        )
+        .with_hint("leave `zone` out")),
+    }
+}
 
 /// Those of the listed nodes that this request's token made.
 ///

@@ -39,7 +39,9 @@ fn install(folder: &Path) -> Result<PathBuf, String> {
     let version = said(Command::new("node").arg("--version"))?;
     if major(&version).is_none_or(|major| major < NODE) {
         let version = version.trim();
-        return Err(format!("it needs Node {NODE} or newer, and this is {version}"));
+        return Err(format!(
+            "it needs Node {NODE} or newer, and this is {version}"
+        ));
     }
     let program = folder.join("node_modules/@stoplight/prism-cli/dist/index.js");
     let stamp = folder.join(STAMP);
