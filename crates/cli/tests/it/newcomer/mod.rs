@@ -33,6 +33,8 @@ type Mistake = (&'static str, &'static [&'static str], Change);
 const OFFLINE: &[&str] = &["validate"];
 const ONLINE: &[&str] = &["validate", "--online"];
 const CHECK: &[&str] = &["providers", "--check"];
+/// Mistakes that are made at the same time.
+const AT_ONCE: usize = 8;
 const UP: &[&str] = &["up", "--yes", "--timeout", "15s"];
 
 const MISTAKES: [Mistake; 31] = [
@@ -299,37 +301,48 @@ fn faults(ran: &Ran, word: &str, secret: &str) -> Vec<String> {
     faults
 }
 
-/// Makes every mistake on one cloud and shows how each is told.
-fn told(kind: &str) -> String {
-    let mut shown = String::new();
-    let mut wrong = Vec::new();
-    for (what, command, change) in MISTAKES {
-        let cloud = open(kind);
-        let mut setup = Setup::of(&*cloud);
-        let Some(word) = change(&*cloud, &mut setup) else {
-            writeln!(shown, "# {what}: not here\n").expect("a string can be written to");
-            continue;
-        };
-        let bed = setup.bed(&*cloud);
-        let ran = bed.run(command);
-        let secret = cloud.token().1;
-        let mut faults = faults(&ran, &word, &secret);
-        if cloud.machines() != 0 {
-            faults.push("a machine was made".to_owned());
-        }
-        let output = clean(&bed, &*cloud, &ran);
-        if !faults.is_empty() {
-            wrong.push(format!("{what}: {}\n{output}", faults.join(", ")));
-        }
-        writeln!(
-            shown,
-            "# {what}\n$ fleetwright {} -> {}\n{output}",
-            command.join(" "),
-            ran.status.unwrap_or(-1),
-        )
-        .expect("a string can be written to");
+/// How a mistake was told, and what is wrong with that.
+fn make(kind: &str, (what, command, change): Mistake) -> (String, Option<String>) {
+    let cloud = open(kind);
+    let mut setup = Setup::of(&*cloud);
+    let Some(word) = change(&*cloud, &mut setup) else {
+        return (format!("# {what}: not here\n\n"), None);
+    };
+    let bed = setup.bed(&*cloud);
+    let ran = bed.run(command);
+    let mut faults = faults(&ran, &word, &cloud.token().1);
+    if cloud.machines() != 0 {
+        faults.push("a machine was made".to_owned());
     }
-    assert!(wrong.is_empty(), "{kind}:\n{}", wrong.join("\n"));
+    let shown = format!(
+        "# {what}\n$ fleetwright {} -> {}\n{}\n",
+        command.join(" "),
+        ran.status.unwrap_or(-1),
+        clean(&bed, &*cloud, &ran),
+    );
+    let wrong = format!("{}\n{shown}", faults.join(", "));
+    (shown, Some(wrong).filter(|_| !faults.is_empty()))
+}
+
+/// Makes every mistake on one cloud and shows how each is told. Most of the time is waiting, so
+/// several are made at once.
+fn told(kind: &str) -> String {
+    let (mut shown, mut wrong) = (String::new(), String::new());
+    for some in MISTAKES.chunks(AT_ONCE) {
+        let made: Vec<_> = std::thread::scope(|scope| {
+            let running: Vec<_> = some
+                .iter()
+                .map(|mistake| scope.spawn(|| make(kind, *mistake)))
+                .collect();
+            let joined = running.into_iter().map(|one| one.join());
+            joined.map(|one| one.expect("it does not panic")).collect()
+        });
+        for (text, fault) in made {
+            shown += &text;
+            wrong += &fault.unwrap_or_default();
+        }
+    }
+    assert!(wrong.is_empty(), "{kind}:\n{wrong}");
     shown
 }
 
