@@ -44,6 +44,9 @@ impl HetznerProvider {
                     Err(error) if request.replay && error.kind() == Kind::Conflict => {
                         self.holder(request, &new.name, error).await
                     }
+                    Err(error) if error.kind() == Kind::Invalid => {
+                        Err(error.with_context("image", new.image.clone()))
+                    }
                     made => self.node(&made?),
                 }
             }

@@ -80,7 +80,9 @@ pub(crate) fn classify(refusal: &Refusal<'_>) -> Error {
         _ => refusal.by_status(message),
     };
     let error = match said.suggestion {
-        Some(suggestion) if !suggestion.is_empty() => error.with_hint(fragment(&suggestion)),
+        Some(suggestion) if !suggestion.is_empty() && error.hint().is_none() => {
+            error.with_hint(fragment(&suggestion))
+        }
         _ => error,
     };
     error.with_context("code", said.code)

@@ -93,6 +93,7 @@ pub(crate) fn classify(refusal: &Refusal<'_>) -> Error {
         // "resource ... already exists"
         (_, "precondition_failed" | "locked" | "already_exists" | "conflict") => {
             error(Kind::Conflict)
+                .with_hint("look at it in the console: something else uses it, or has its name")
         }
         // "resource instance_server with ID ... is not found"
         (404, _) | (_, "not_found") => error(Kind::NotFound),

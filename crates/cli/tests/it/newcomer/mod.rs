@@ -112,13 +112,18 @@ const MISTAKES: [Mistake; 31] = [
         Some("name".to_owned())
     }),
     ("user data that is too long", OFFLINE, |_, setup| {
-        let long = format!("\"#!/bin/sh\\n#{}\"", "x".repeat(200_000));
+        let long = format!("\"#!/bin/sh\\n#{}\"", "x".repeat(1_100_000));
         setup.pool.insert("user_data", long);
         Some("user data".to_owned())
     }),
     ("no quota", UP, |cloud, _| {
         cloud.no_quota();
-        Some("limit".to_owned())
+        let word = match cloud.kind() {
+            "lambda" => "quota",
+            "scaleway" => "Quotas",
+            _ => "imit",
+        };
+        Some(word.to_owned())
     }),
     ("sold out", UP, |cloud, _| {
         let kind = cloud.shop().kind;
@@ -129,11 +134,15 @@ const MISTAKES: [Mistake; 31] = [
         setup.pool.insert("desired", "-1".to_owned());
         Some("desired".to_owned())
     }),
-    ("more machines than the most", OFFLINE, |_, setup| {
-        setup.pool.insert("desired", "9".to_owned());
-        setup.pool.insert("max", "3".to_owned());
-        Some("max".to_owned())
-    }),
+    (
+        "at least more machines than at most",
+        OFFLINE,
+        |_, setup| {
+            setup.pool.insert("min", "9".to_owned());
+            setup.pool.insert("max", "3".to_owned());
+            Some("max".to_owned())
+        },
+    ),
     ("another currency", ONLINE, |cloud, setup| {
         let price = match cloud.kind() {
             "hetzner" | "scaleway" => "$5.00/h",
@@ -280,7 +289,10 @@ fn faults(ran: &Ran, word: &str, secret: &str) -> Vec<String> {
     if errors.len() != 1 {
         faults.push(format!("there are {} lines of errors", errors.len()));
     }
-    if !ran.stderr.lines().any(|line| line.starts_with("hint: ")) {
+    // What must be, is the way out.
+    let has_way_out = ran.stderr.lines().any(|line| line.starts_with("hint: "))
+        || errors.iter().any(|line| line.contains(" must "));
+    if !has_way_out {
         faults.push("there is no hint".to_owned());
     }
     if !all.contains(word) {
@@ -346,13 +358,25 @@ fn told(kind: &str) -> String {
     shown
 }
 
-/// What is on stderr, without what differs from one run to the next.
+/// The errors and hints on stderr, without what differs from one run to the next.
 fn clean(bed: &Bed, cloud: &dyn Cloud, ran: &Ran) -> String {
     let directory = bed.path("").display().to_string();
     let text = ran.stderr.replace(&directory, "");
     let text = text.replace(&cloud.server().url(), "[cloud]");
+    let word = |word: &str| {
+        if word.contains("127.0.0.1:") {
+            "[address]".to_owned()
+        } else if word.starts_with("20") && word.contains("Z") {
+            "[time]".to_owned()
+        } else {
+            word.to_owned()
+        }
+    };
+    let starts = ["error: ", "hint: ", "  cause: ", " --> "];
     text.lines()
-        .fold(String::new(), |all, line| all + line.trim_end() + "\n")
+        .filter(|line| starts.iter().any(|start| line.starts_with(start)))
+        .map(|line| line.split(' ').map(word).collect::<Vec<_>>().join(" ") + "\n")
+        .collect()
 }
 
 #[test]
