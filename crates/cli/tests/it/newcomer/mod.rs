@@ -119,8 +119,7 @@ const MISTAKES: [Mistake; 31] = [
     ("no quota", UP, |cloud, _| {
         cloud.no_quota();
         let word = match cloud.kind() {
-            "lambda" => "quota",
-            "scaleway" => "Quotas",
+            "lambda" | "scaleway" => "quota",
             _ => "imit",
         };
         Some(word.to_owned())
@@ -201,7 +200,7 @@ const MISTAKES: [Mistake; 31] = [
         Some("https://".to_owned())
     }),
     ("too many requests, and no end of it", UP, |cloud, _| {
-        let fault = Fault::new("*", "/**", Trouble::too_many(Some(60))).always();
+        let fault = Fault::new("*", "/**", Trouble::too_many(Some(1))).always();
         cloud.server().fault(fault);
         Some("requests".to_owned())
     }),
