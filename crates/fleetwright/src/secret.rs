@@ -103,5 +103,8 @@ impl SecretReader {
 }
 
 fn refusal(reference: &SecretRef, why: &str) -> Error {
-    Error::new(Kind::Config, format!("no secret at `{reference}`: {why}"))
+    Error::new(Kind::Config, format!("no secret at `{reference}`: {why}")).with_hint(
+        "a secret is taken from a variable (`env:NAME`), a file (`file:path`) or what a program \
+         prints (`command:...`)",
+    )
 }

@@ -36,7 +36,17 @@ impl Answer {
     /// # Errors
     /// `Unexpected` if the body is something else. A change may have happened then.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
-        serde_json::from_slice(&self.body).map_err(|error| {
+        let read = serde_json::from_slice(&self.body);
+        let media_type = self.header("content-type").unwrap_or_default();
+        if read.is_err() && media_type.starts_with("text/html") {
+            return Err(self
+                .unexpected("the answer is a page of `text/html` and not the API's")
+                .with_hint(
+                    "does a proxy or a login page stand between, or is `endpoint` the address of \
+                     a website?",
+                ));
+        }
+        read.map_err(|error| {
             self.unexpected("the answer is not what was expected")
                 .with_source(error)
         })

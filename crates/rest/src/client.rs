@@ -375,8 +375,7 @@ fn is_loopback(url: &Url) -> bool {
 
 /// No answer: was the request sent?
 fn unanswered(call: &Call, error: reqwest::Error) -> Error {
-    // The address may be long, and `call` says enough.
-    let error = error.without_url();
+    let host = error.url().map_or_else(String::new, host);
     let kind = if error.is_timeout() {
         Kind::Timeout
     } else {
@@ -390,14 +389,38 @@ fn unanswered(call: &Call, error: reqwest::Error) -> Error {
         Effect::None
     };
     let message = match (kind, is_sent) {
-        (Kind::Timeout, true) => "no answer in time",
-        (Kind::Timeout, false) => "no connection in time",
-        (_, true) => "the connection broke before the answer",
-        (_, false) => "no connection",
+        (Kind::Timeout, true) => format!("no answer from `{host}` in time"),
+        (Kind::Timeout, false) => format!("no connection to `{host}` in time"),
+        (_, true) => "the connection broke before the answer".to_owned(),
+        (_, false) => format!("no connection to `{host}`"),
     };
+    let hint = if is_sent {
+        "the cloud may be busy: try again"
+    } else {
+        "is there a way to the internet from here, and is `endpoint` right if you have set it?"
+    };
+    // The layers of the HTTP client repeat each other; the lowest says what it is.
     Error::new(kind, message)
         .with_effect(effect)
-        .with_source(error)
+        .with_hint(hint)
+        .with_source(lowest(&error))
+}
+
+/// Host and port of an address.
+fn host(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    match url.port() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    }
+}
+
+/// The words of the last in a chain of causes.
+fn lowest(error: &(dyn std::error::Error + 'static)) -> String {
+    std::iter::successors(Some(error), |error| error.source())
+        .last()
+        .map(ToString::to_string)
+        .unwrap_or_default()
 }
 
 /// Why a body could not be read.

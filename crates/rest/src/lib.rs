@@ -57,7 +57,7 @@ mod tls;
 pub use answer::Answer;
 pub use call::{Call, Method};
 pub use client::{Client, Settings};
-pub use create::{create_missing, made_before};
+pub use create::{check_no_zone, check_region, check_request, create_missing, made_before};
 pub use credential::Credential;
 pub use page::{Next, Page, Pages, Place};
 pub use refusal::{Classify, Refusal};

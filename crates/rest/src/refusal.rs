@@ -1,10 +1,12 @@
 //! A refusal, and what it means.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use fleetwright_core::{Effect, Error, Kind};
 use reqwest::header::HeaderMap;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::Call;
 
@@ -50,9 +52,11 @@ impl Refusal<'_> {
         serde_json::from_slice(self.body).ok()
     }
 
-    /// The body, or its beginning, in one line. For pages of HTML and empty bodies, the status.
+    /// The body, or its beginning, in one line; of JSON its `message`, if it has one. For pages of HTML and empty bodies, the status.
     pub fn text(&self) -> String {
-        let text = String::from_utf8_lossy(self.body);
+        let message = self.json::<Value>();
+        let message = message.as_ref().and_then(|body| body["message"].as_str());
+        let text = message.map_or_else(|| String::from_utf8_lossy(self.body), Cow::from);
         let words: Vec<&str> = text.split_whitespace().collect();
         let line = words.join(" ");
         if line.is_empty() || line.starts_with('<') {
@@ -99,6 +103,10 @@ impl Refusal<'_> {
             // Redirects are not followed: a base address that is wrong in the configuration.
             _ => Kind::Unexpected,
         };
-        self.error(kind, message)
+        let error = self.error(kind, message);
+        if kind == Kind::RateLimited {
+            return error.with_hint("wait a while, or look who else uses the account");
+        }
+        error
     }
 }

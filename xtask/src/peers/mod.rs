@@ -14,6 +14,7 @@ mod ansible;
 mod apt;
 pub(crate) mod moto;
 mod openssh;
+mod prism;
 mod python;
 mod scaleway;
 
@@ -69,5 +70,10 @@ pub(crate) fn ensure_all(workspace: &Workspace) -> Vec<Ensured> {
         peer: ansible::ensure(workspace),
         _server: None,
     };
-    vec![openssh, moto, scaleway, ansible]
+    let prism = Ensured {
+        name: "prism (a second judge of API descriptions)",
+        peer: prism::ensure(workspace),
+        _server: None,
+    };
+    vec![openssh, moto, scaleway, ansible, prism]
 }

@@ -1,10 +1,9 @@
 //! Making machines: what can be refused early is, and then one call makes each.
 
 use fleetwright_core::{
-    CLOUD_INIT_RESERVE, CreateRequest, Created, Effect, Error, Kind, Market, Node, Result,
-    cloud_init, keys,
+    CLOUD_INIT_RESERVE, CreateRequest, Created, Effect, Error, Kind, Node, Result, cloud_init, keys,
 };
-use fleetwright_rest::{create_missing, made_before};
+use fleetwright_rest::{check_no_zone, check_request, create_missing, made_before};
 
 use crate::api::NewMachine;
 use crate::{TemplateOptions, TemplateProvider};
@@ -44,28 +43,9 @@ impl TemplateProvider {
 
     /// What can be refused without a call.
     fn refuse_early(&self, request: &CreateRequest) -> Result<TemplateOptions> {
-        let wrong = |message: String| Err(Error::new(Kind::Invalid, message));
-        let spec = &request.spec;
-        if request.count == 0 || request.count > BATCH {
-            return wrong(format!(
-                "a request makes 1 to {BATCH} machines, and {} were asked for",
-                request.count
-            ));
-        }
-        if !self.info.regions.contains(&spec.region) {
-            return wrong(format!(
-                "`{}` does not use the region `{}`",
-                self.info.name, spec.region
-            ));
-        }
-        if let Some(zone) = &spec.zone {
-            return wrong(format!("there are no zones, and `{zone}` was asked for"));
-        }
-        if spec.market == Market::Spot {
-            return Err(Error::new(Kind::Unsupported, "there is no spot market")
-                .with_hint("write `market = \"on-demand\"` in the pool"));
-        }
-        TemplateOptions::read(&spec.options)
+        check_request(request, &self.info, "Template")?;
+        check_no_zone(&request.spec, "Template")?;
+        TemplateOptions::read(&request.spec.options)
     }
 }
 

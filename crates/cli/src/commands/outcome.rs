@@ -1,9 +1,9 @@
 //! The end of a run that changes the fleet: what is printed, and the exit status.
 
 use fleetwright_core::{
-    BudgetLine, BudgetVerdict, HourlyPrice, Life, NodeRecord, Result, Withheld,
+    BudgetLine, BudgetVerdict, Coverage, Error, HourlyPrice, Life, NodeRecord, Result, Withheld,
 };
-use fleetwright_engine::{Attempt, Bill, Engine, Outcome, PoolStatus, Standing};
+use fleetwright_engine::{Attempt, Bill, Engine, Observation, Outcome, PoolStatus, Standing};
 use serde::Serialize;
 
 use super::bill;
@@ -121,16 +121,29 @@ pub(super) fn finish(
     let exit = match &standing {
         Standing::Reached => Exit::Done,
         Standing::Incomplete | Standing::TimedOut | Standing::Failed => {
+            let failure = executed.failures.last();
             if matches!(standing, Standing::TimedOut) {
-                output::error_line("the time is over and not everything is done");
+                let text = "the time is over and not everything is done";
+                match failure {
+                    // The failure says why.
+                    Some(_) => out.note(text),
+                    None => output::error_line(text),
+                }
             }
-            for withheld in &plan.withheld {
+            // What is withheld because of the failure is no second error.
+            let reason = failure.map(|failure| failure.error.to_string());
+            let mut withheld = plan.withheld.clone();
+            withheld.retain(|one| reason.as_ref().is_none_or(|why| !one.reason.contains(why)));
+            for one in &withheld {
                 output::error_line(&format!(
                     "withheld: {} {}: {}",
-                    withheld.subject, withheld.what, withheld.reason
+                    one.subject, one.what, one.reason
                 ));
             }
-            if let Some(failure) = executed.failures.last() {
+            if !withheld.is_empty() {
+                output::hint(&way_out(&observation));
+            }
+            if let Some(failure) = failure {
                 output::error_line(&format!("{}: {}", failure.step, failure.error.report()));
                 show_attempts(out, &failure.attempts);
                 if let Some(hint) = failure.error.hint() {
@@ -209,6 +222,21 @@ fn show_attempts(out: Out, attempts: &[Attempt]) {
             attempts.len() - SHOWN
         ));
     }
+}
+
+/// What helps where something is withheld: the word of the provider that could not be seen.
+fn way_out(observation: &Observation) -> String {
+    let seen = observation.providers.values();
+    let gaps = seen.filter_map(|seen| match &seen.coverage {
+        Coverage::Complete => None,
+        Coverage::Partial { gaps } => Some(gaps),
+    });
+    gaps.flatten()
+        .find_map(|gap| gap.error.hint.clone())
+        .unwrap_or_else(|| {
+            "`fleetwright validate --online` says what of the configuration cannot be had"
+                .to_owned()
+        })
 }
 
 const fn name(standing: &Standing) -> &'static str {

@@ -19,6 +19,7 @@ mod kill;
 mod limits;
 mod linode;
 mod money;
+mod newcomer;
 mod offers;
 mod pairs;
 mod partial;

@@ -183,6 +183,13 @@ impl Check<'_> {
                 self.report(&label, problem);
             }
         }
+        if let (Some(min), Some(max)) = (pool.min, pool.max)
+            && min > max
+        {
+            let problem = Problem::new(format!("`min` is {min}, and `max` is less: {max}"))
+                .with_hint("`min` and `max` bound what scaling decides");
+            self.report(&format!("{key}.min"), problem);
+        }
         self.tenure(pool, key);
         for (below, problem) in scaling::problems(pool) {
             self.report(&format!("{key}.{below}"), problem);
@@ -381,6 +388,35 @@ fn is_label_character(c: char) -> bool {
     c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_'
 }
 
+/// Two providers that look at the same machines: each would see what the other has made.
+fn shared_regions(providers: &BTreeMap<String, Arc<dyn Provider>>) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (at, (name, provider)) in providers.iter().enumerate() {
+        let info = provider.info();
+        let shared = providers.iter().take(at).find_map(|(other, earlier)| {
+            let earlier = earlier.info();
+            let is_same = earlier.kind == info.kind && earlier.account == info.account;
+            let mut regions = info.regions.iter();
+            let region = regions.find(|region| is_same && earlier.regions.contains(region))?;
+            Some((other, region))
+        });
+        if let Some((other, region)) = shared {
+            problems.push(Problem {
+                key: Some(join(&join("providers", name), "regions")),
+                ..Problem::new(format!(
+                    "the providers `{other}` and `{name}` use the region `{region}` of the same \
+                     account: each would see the nodes of the other"
+                ))
+                .with_hint(
+                    "one provider is enough for one account; if these are two, their `account` or \
+                     project must say so",
+                )
+            });
+        }
+    }
+    problems
+}
+
 /// Checks pools against what the built providers say about themselves. The problems carry keys;
 /// the caller knows their places.
 pub(crate) fn against_providers(
@@ -388,7 +424,7 @@ pub(crate) fn against_providers(
     providers: &BTreeMap<String, Arc<dyn Provider>>,
     places: &Places,
 ) -> Vec<Problem> {
-    let mut problems = Vec::new();
+    let mut problems = shared_regions(providers);
     for (name, pool) in &config.pools {
         let key = join("pools", name);
         let mut report = |key: String, problem: Problem| {

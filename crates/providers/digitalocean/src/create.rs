@@ -27,7 +27,14 @@ impl DigitalOceanProvider {
         };
         let mut created = match self.make_wished(request, &wish, found).await {
             Ok(created) => created,
-            Err(error) => return Err(self.with_places(error, request).await),
+            Err(error) => {
+                let error = self.with_places(error, request).await;
+                let is_image = error.kind() == Kind::Invalid && error.to_string().contains("image");
+                return Err(match &request.spec.image {
+                    Some(image) if is_image => error.with_context("image", image.clone()),
+                    _ => error,
+                });
+            }
         };
         created
             .nodes

@@ -18,6 +18,9 @@ struct Said {
     request_id: Option<String>,
 }
 
+/// What helps against a conflict.
+const TAKEN: &str = "something that was made otherwise has this name: rename it, or the pool";
+
 /// The table.
 pub(crate) fn classify(refusal: &Refusal<'_>) -> Error {
     let Some(said) = refusal.json::<Said>() else {
@@ -45,6 +48,7 @@ pub(crate) fn classify(refusal: &Refusal<'_>) -> Error {
         429 => refusal
             .error(Kind::RateLimited, text)
             .with_effect(Effect::None),
+        409 => refusal.by_status(text).with_hint(TAKEN),
         _ => refusal.by_status(text),
     };
     let error = error.with_context("code", said.id.clone());
@@ -96,7 +100,7 @@ fn unprocessable(refusal: &Refusal<'_>, text: &str) -> Error {
     }
     // "SSH Key is already in use on your account", "Name is already in use".
     if says(&["already in use", "already exists"]) {
-        return refusal.error(Kind::Conflict, text);
+        return refusal.error(Kind::Conflict, text).with_hint(TAKEN);
     }
     let error = refusal.error(Kind::Invalid, text);
     // "You specified an invalid image for Droplet creation.", "The image is not available in the

@@ -1,6 +1,9 @@
 //! Listing: every page of both types of droplets, and then only what was asked for.
 
-use fleetwright_core::{Error, Gap, Kind, ListRequest, Listing, Node, Result, Token, keys};
+use fleetwright_core::{
+    Error, Gap, Kind, ListRequest, Listing, Node, Provider as _, Result, Token, keys,
+};
+use fleetwright_rest::check_region;
 
 use crate::node;
 use crate::provider::DigitalOceanProvider;
@@ -82,14 +85,6 @@ impl DigitalOceanProvider {
     /// # Errors
     /// `Invalid`.
     pub(crate) fn knows(&self, region: &str) -> Result<()> {
-        let regions = &self.config().regions;
-        if regions.iter().any(|known| known == region) {
-            return Ok(());
-        }
-        Err(Error::new(
-            Kind::Invalid,
-            format!("the region `{region}` is not configured"),
-        )
-        .with_hint(format!("configured are {}", regions.join(", "))))
+        check_region(region, self.info())
     }
 }

@@ -5,13 +5,14 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use fleetwright_core::{
-    CreateRequest, Effect, Error, Kind, Market, NodeSpec, Result, cloud_init, keys,
+    CreateRequest, Effect, Error, Kind, NodeSpec, Provider as _, Result, cloud_init, keys,
 };
+use fleetwright_rest::{check_no_zone, check_request};
 use serde_json::{Map, Value, json};
 
 use crate::node;
 use crate::options::{DigitalOceanOptions, ImageRef};
-use crate::provider::{BATCH, DigitalOceanProvider, USER_DATA};
+use crate::provider::{DigitalOceanProvider, USER_DATA};
 use crate::wire::{Firewall, Project, Vpc};
 
 /// A request that was checked as far as that is possible without asking.
@@ -46,24 +47,8 @@ impl DigitalOceanProvider {
     pub(crate) fn checked(&self, request: &CreateRequest) -> Result<Wish> {
         let spec = &request.spec;
         let wrong = |message: String| Err(Error::new(Kind::Invalid, message));
-        if request.count == 0 || request.count > BATCH {
-            return wrong(format!(
-                "{} machines in one call; 1 to {BATCH} are possible",
-                request.count
-            ));
-        }
-        self.knows(&spec.region)?;
-        if let Some(zone) = &spec.zone {
-            return wrong(format!(
-                "there is no zone `{zone}`: DigitalOcean has regions only"
-            ));
-        }
-        if spec.market == Market::Spot {
-            return Err(Error::new(
-                Kind::Unsupported,
-                "DigitalOcean has no spot market",
-            ));
-        }
+        check_request(request, self.info(), "DigitalOcean")?;
+        check_no_zone(spec, "DigitalOcean")?;
         // The keys that may log in are known to DigitalOcean by name.
         let user_data = cloud_init(
             spec.user_data.as_deref(),

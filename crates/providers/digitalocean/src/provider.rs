@@ -17,7 +17,7 @@ use crate::{DigitalOceanConfig, KIND, node};
 
 /// Most machines per create call: "Up to ten Droplets may be created this way at a time."
 /// <https://docs.digitalocean.com/reference/api/reference/droplets/#droplets_create>
-pub(crate) const BATCH: u32 = 10;
+const BATCH: u32 = 10;
 
 /// Longest user data: "It must be plain text and may not exceed 64 KiB in size."
 pub(crate) const USER_DATA: usize = 64 << 10;

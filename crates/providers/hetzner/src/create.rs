@@ -1,10 +1,10 @@
 //! Making machines: what can be refused early is, and then one call makes each.
 
 use fleetwright_core::{
-    CLOUD_INIT_RESERVE, CreateRequest, Created, Effect, Error, Kind, Labels, Market, Node, Result,
+    CLOUD_INIT_RESERVE, CreateRequest, Created, Effect, Error, Kind, Labels, Node, Result,
     cloud_init, keys,
 };
-use fleetwright_rest::{create_missing, made_before};
+use fleetwright_rest::{check_no_zone, check_request, create_missing, made_before};
 
 use crate::api::{Firewall, NewMachine};
 use crate::{HetznerOptions, HetznerProvider};
@@ -44,6 +44,9 @@ impl HetznerProvider {
                     Err(error) if request.replay && error.kind() == Kind::Conflict => {
                         self.holder(request, &new.name, error).await
                     }
+                    Err(error) if error.kind() == Kind::Invalid => {
+                        Err(error.with_context("image", new.image.clone()))
+                    }
                     made => self.node(&made?),
                 }
             }
@@ -67,28 +70,9 @@ impl HetznerProvider {
 
     /// What can be refused without a call.
     fn refuse_early(&self, request: &CreateRequest) -> Result<HetznerOptions> {
-        let wrong = |message: String| Err(Error::new(Kind::Invalid, message));
-        let spec = &request.spec;
-        if request.count == 0 || request.count > BATCH {
-            return wrong(format!(
-                "a request makes 1 to {BATCH} machines, and {} were asked for",
-                request.count
-            ));
-        }
-        if !self.info.regions.contains(&spec.region) {
-            return wrong(format!(
-                "`{}` does not use the region `{}`",
-                self.info.name, spec.region
-            ));
-        }
-        if let Some(zone) = &spec.zone {
-            return wrong(format!("there are no zones, and `{zone}` was asked for"));
-        }
-        if spec.market == Market::Spot {
-            return Err(Error::new(Kind::Unsupported, "there is no spot market")
-                .with_hint("write `market = \"on-demand\"` in the pool"));
-        }
-        HetznerOptions::read(&spec.options)
+        check_request(request, &self.info, "Hetzner")?;
+        check_no_zone(&request.spec, "Hetzner")?;
+        HetznerOptions::read(&request.spec.options)
     }
 }
 

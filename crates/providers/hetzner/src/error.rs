@@ -25,9 +25,10 @@ pub(crate) fn classify(refusal: &Refusal<'_>) -> Error {
     let message = said.message;
     let error = match (refusal.status(), said.code.as_str()) {
         // "Request was made with an invalid or unknown token"
-        (401, _) => refusal
-            .error(Kind::Auth, message)
-            .with_hint("tokens belong to one project: make one under Security, API tokens"),
+        (401, _) => refusal.error(Kind::Auth, message).with_hint(
+            "a token belongs to one project: make one under Security, API tokens, and let \
+                 `token` refer to it",
+        ),
         // "The request is not allowed to be performed by a read-only token"
         (_, "token_readonly") => refusal
             .error(Kind::Permission, message)
@@ -43,7 +44,16 @@ pub(crate) fn classify(refusal: &Refusal<'_>) -> Error {
             .error(Kind::Capacity, message)
             .with_scope(Scope::Region),
         // "One or more of the objects fields must be unique"
-        (_, "uniqueness_error") => refusal.error(Kind::Conflict, message),
+        (_, "uniqueness_error") => refusal
+            .error(Kind::Conflict, message)
+            .with_hint("something that was made otherwise has this name: rename it, or the pool"),
+        // "Error while parsing or processing the input"
+        (_, "invalid_input") if message.contains("image") => {
+            refusal.error(Kind::Invalid, message).with_hint(
+                "an image is a name such as `debian-12`, or the id of a snapshot; it must fit the \
+                 architecture of the type",
+            )
+        }
         // "The Action you are trying to start is protected for this resource"
         (_, "protected") => refusal
             .error(Kind::Conflict, message)

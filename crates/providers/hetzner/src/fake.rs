@@ -36,6 +36,9 @@ const TYPES: [Type; 3] = [
     (45, "cax11", 2, 4, "0.0060000000", "arm"),
 ];
 
+/// The images that are known by name.
+const IMAGES: [&str; 2] = ["debian-12", "ubuntu-24.04"];
+
 type Type = (u64, &'static str, u32, u32, &'static str, &'static str);
 
 /// A machine as the fake knows it.
@@ -190,6 +193,10 @@ impl State {
         let is_known = TYPES.iter().any(|kind| kind.1 == text("server_type"));
         if !is_known || !REGIONS.contains(&text("location")) {
             return refuse(422, "invalid_input", "invalid input in field 'server_type'");
+        }
+        let is_number = text("image").parse::<u64>().is_ok();
+        if !is_number && !IMAGES.contains(&text("image")) {
+            return refuse(422, "invalid_input", "invalid input in field 'image'");
         }
         if self
             .machines

@@ -1,5 +1,6 @@
 //! The provider: one account, its regions, and what it can do.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -95,6 +96,24 @@ impl Provider for HetznerProvider {
 
     async fn check(&self) -> Result<Checked> {
         let types = self.api.types().await?.len();
+        let places = self.api.datacenters().await?;
+        let known: BTreeSet<&str> = places
+            .iter()
+            .map(|one| one.location.name.as_str())
+            .collect();
+        if let Some(unknown) = self
+            .info
+            .regions
+            .iter()
+            .find(|r| !known.contains(r.as_str()))
+        {
+            let known: Vec<&str> = known.into_iter().collect();
+            return Err(Error::new(
+                Kind::Config,
+                format!("`regions`: there is no location `{unknown}`"),
+            )
+            .with_hint(format!("there are {}", known.join(", "))));
+        }
         Ok(Checked {
             identity: None,
             notes: vec![format!("{types} types of machines are known")],

@@ -1,10 +1,10 @@
 //! Launching: what a request names is looked up, and then one call makes the instance.
 
 use fleetwright_core::{
-    CreateRequest, Created, Effect, Error, Kind, Market, Node, NodeSpec, Result, cloud_init,
-    fingerprint, keys,
+    CreateRequest, Created, Effect, Error, Kind, Node, NodeSpec, Result, cloud_init, fingerprint,
+    keys,
 };
-use fleetwright_rest::{create_missing, made_before};
+use fleetwright_rest::{check_no_zone, check_request, create_missing, made_before};
 
 use crate::api::{Id, Instance, InstanceType, Launch, Mount, Named, Region, Specs, Tag};
 use crate::node::CREATED;
@@ -94,29 +94,8 @@ impl LambdaProvider {
     pub(crate) fn refuse_early(&self, request: &CreateRequest) -> Result<LambdaOptions> {
         let wrong = |message: String| Err(Error::new(Kind::Invalid, message));
         let spec = &request.spec;
-        if request.count == 0 || request.count > self.info.batch {
-            return wrong(format!(
-                "a launch makes 1 machine, and {} were asked for",
-                request.count
-            ));
-        }
-        if !self.info.regions.contains(&spec.region) {
-            return Err(Error::new(
-                Kind::Invalid,
-                format!(
-                    "`{}` does not use the region `{}`",
-                    self.info.name, spec.region
-                ),
-            )
-            .with_hint(format!("it uses {}", self.info.regions.join(", "))));
-        }
-        if let Some(zone) = &spec.zone {
-            return wrong(format!("Lambda has no zones, and `{zone}` was asked for"));
-        }
-        if spec.market == Market::Spot {
-            return Err(Error::new(Kind::Unsupported, "Lambda has no spot market")
-                .with_hint("write `market = \"on-demand\"` in the pool"));
-        }
+        check_request(request, &self.info, "Lambda")?;
+        check_no_zone(spec, "Lambda")?;
         let name = request.machine_name(request.count - 1);
         if name.len() > NAME_LIMIT {
             return wrong(format!(

@@ -34,7 +34,9 @@ pub(crate) fn classify(refusal: &Refusal<'_>) -> Error {
     let is_launch = refusal.call().label().ends_with("launch");
     let error = match (refusal.status(), said.code.as_str()) {
         // "API key was invalid, expired, or deleted."
-        (401, _) | (_, "global/invalid-api-key") => refusal.error(Kind::Auth, message),
+        (401, _) | (_, "global/invalid-api-key") => refusal.error(Kind::Auth, message).with_hint(
+            "make a key at https://cloud.lambda.ai/api-keys and look at what `token` refers to",
+        ),
         // "Your account is inactive." "Your billing address is invalid."
         (403, _) | (_, "global/account-inactive" | "global/invalid-address") => {
             refusal.error(Kind::Permission, message)
@@ -78,7 +80,9 @@ pub(crate) fn classify(refusal: &Refusal<'_>) -> Error {
         _ => refusal.by_status(message),
     };
     let error = match said.suggestion {
-        Some(suggestion) if !suggestion.is_empty() => error.with_hint(fragment(&suggestion)),
+        Some(suggestion) if !suggestion.is_empty() && error.hint().is_none() => {
+            error.with_hint(fragment(&suggestion))
+        }
         _ => error,
     };
     error.with_context("code", said.code)

@@ -1,5 +1,6 @@
 //! The provider: one team, its regions, and what it can do.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -113,6 +114,22 @@ impl Provider for LambdaProvider {
 
     async fn check(&self) -> Result<Checked> {
         let keys = self.api.ssh_keys().await?.len();
+        // Every region has images, and no call lists regions.
+        let images = self.api.images().await?;
+        let known: BTreeSet<&str> = images.iter().map(|one| one.region.name.as_str()).collect();
+        if let Some(unknown) = self
+            .info
+            .regions
+            .iter()
+            .find(|r| !known.contains(r.as_str()))
+        {
+            let known: Vec<&str> = known.into_iter().collect();
+            return Err(Error::new(
+                Kind::Config,
+                format!("`regions`: there is no region `{unknown}`"),
+            )
+            .with_hint(format!("there are {}", known.join(", "))));
+        }
         Ok(Checked {
             identity: None,
             notes: vec![format!("{keys} SSH keys are registered")],

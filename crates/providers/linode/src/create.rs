@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use fleetwright_core::{
-    CreateRequest, Created, Effect, Error, Kind, Market, Node, NodeSpec, Result, Secret,
-    cloud_init, keys,
+    CreateRequest, Created, Effect, Error, Kind, Node, NodeSpec, Result, Secret, cloud_init, keys,
 };
+use fleetwright_rest::{check_no_zone, check_request};
 use futures::StreamExt as _;
 use futures::stream;
 use serde_json::json;
@@ -76,26 +76,8 @@ impl LinodeProvider {
     /// What can be said of a request without a call.
     pub(crate) fn possible(&self, request: &CreateRequest) -> Result<LinodeOptions> {
         let spec = &request.spec;
-        let invalid = |message: String| Error::new(Kind::Invalid, message);
-        let batch = fleetwright_core::Provider::info(self).batch;
-        if !(1..=batch).contains(&request.count) {
-            return Err(invalid(format!(
-                "{} machines in one call; 1 to {batch} are possible",
-                request.count
-            ))
-            .with_hint("Linode makes 20 machines in 15 s: ask for the others afterwards"));
-        }
-        self.knows(&spec.region)?;
-        if let Some(zone) = &spec.zone {
-            return Err(invalid(format!("there is no zone `{zone}`"))
-                .with_hint("Linode has regions without zones: leave `zone` out"));
-        }
-        if spec.market == Market::Spot {
-            return Err(
-                Error::new(Kind::Unsupported, "Linode sells no spot machines")
-                    .with_hint("set `market = \"on-demand\"`"),
-            );
-        }
+        check_request(request, fleetwright_core::Provider::info(self), "Linode")?;
+        check_no_zone(spec, "Linode")?;
         document(request)?;
         check_name(&request.machine_name(request.count - 1))?;
         LinodeOptions::read(&spec.options)

@@ -99,6 +99,8 @@ fn advised(error: Error) -> Error {
         Kind::Capacity => error
             .with_scope(Scope::Region)
             .with_hint("take another type or region; `fleetwright offers` shows what is available"),
+        Kind::Conflict => error
+            .with_hint("a machine that was made otherwise has this name: rename it, or the pool"),
         Kind::Auth => error.with_hint(
             "make a personal access token at https://cloud.linode.com/profile/tokens and let \
              `token` refer to it",

@@ -9,6 +9,7 @@ use fleetwright_core::{
     Interruptions, Kind, LimitUnit, ListRequest, Listing, Node, NodeId, Operation, Provider,
     ProviderInfo, Quotas, Requests, Result,
 };
+use fleetwright_rest::check_region;
 use jiff::SignedDuration;
 
 use crate::api::Api;
@@ -114,17 +115,7 @@ impl LinodeProvider {
 
     /// Checks that a region is one of ours.
     pub(crate) fn knows(&self, region: &str) -> Result<()> {
-        if self.config().regions.iter().any(|known| known == region) {
-            return Ok(());
-        }
-        Err(Error::new(
-            Kind::Invalid,
-            format!(
-                "provider `{}` is not configured for region `{region}`",
-                self.name()
-            ),
-        )
-        .with_hint(format!("it has: {}", self.config().regions.join(", "))))
+        check_region(region, self.info())
     }
 
     /// The number of an instance, if the id is one of this provider.

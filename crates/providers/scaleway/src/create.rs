@@ -15,9 +15,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fleetwright_core::{
-    CreateRequest, Created, Deletion, Effect, Error, Kind, Market, Node, NodeState, Remedy,
+    CreateRequest, Created, Deletion, Effect, Error, Kind, Node, NodeState, Provider as _, Remedy,
     Requests, Result, Scope, cloud_init,
 };
+use fleetwright_rest::check_request;
 use futures::stream::{self, StreamExt as _};
 
 use crate::image::Image;
@@ -93,20 +94,7 @@ impl ScalewayProvider {
     fn check_request(&self, request: &CreateRequest) -> Result<(ScalewayOptions, Vec<String>)> {
         let invalid = |message: String| Error::new(Kind::Invalid, message);
         let spec = &request.spec;
-        let batch = self.batch();
-        if request.count == 0 || request.count > batch {
-            return Err(invalid(format!(
-                "{} machines cannot be asked for at once: from 1 to {batch} can",
-                request.count
-            )));
-        }
-        if spec.market == Market::Spot {
-            return Err(Error::new(
-                Kind::Unsupported,
-                "Scaleway has no spot market for instances",
-            )
-            .with_hint("ask for `on-demand`"));
-        }
+        check_request(request, self.info(), "Scaleway")?;
         let options = ScalewayOptions::read(&spec.options)?;
         tags::tags(&spec.labels, &spec.ssh_keys)?;
         document(request)?;
@@ -298,10 +286,6 @@ impl ScalewayProvider {
             }
         }
         unsure(error).with_context("left-behind", at.id.clone())
-    }
-
-    fn batch(&self) -> u32 {
-        fleetwright_core::Provider::info(self).batch
     }
 }
 

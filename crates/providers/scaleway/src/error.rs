@@ -69,10 +69,11 @@ pub(crate) fn classify(refusal: &Refusal<'_>) -> Error {
         // "resource ... is out of stock"; comes with 412 or 503.
         (_, "out_of_stock") => error(Kind::Capacity)
             .with_effect(Effect::None)
-            .with_scope(Scope::Zone),
+            .with_scope(Scope::Zone)
+            .with_hint("take another type or another zone, or try it later"),
         // "insufficient permissions: write instance_server"
         (403, _) => error(Kind::Permission).with_hint(
-            "the API key needs the permission sets `InstancesFullAccess` and \
+            "the API key that `token` refers to needs the permission sets `InstancesFullAccess` and \
              `BlockStorageFullAccess` for the project",
         ),
         // "resource instance_server with ID ... is in a transient state: starting"
@@ -93,6 +94,7 @@ pub(crate) fn classify(refusal: &Refusal<'_>) -> Error {
         // "resource ... already exists"
         (_, "precondition_failed" | "locked" | "already_exists" | "conflict") => {
             error(Kind::Conflict)
+                .with_hint("look at it in the console: something else uses it, or has its name")
         }
         // "resource instance_server with ID ... is not found"
         (404, _) | (_, "not_found") => error(Kind::NotFound),

@@ -80,8 +80,12 @@ impl ScalewayOptions {
     /// # Errors
     /// `Invalid`, beginning with the key in backticks where one can be named.
     pub fn read(options: &Map<String, Value>) -> Result<Self> {
-        let options: Self = serde_json::from_value(Value::Object(options.clone()))
-            .map_err(|error| Error::new(Kind::Invalid, format!("`options`: {error}")))?;
+        let options: Self =
+            serde_json::from_value(Value::Object(options.clone())).map_err(|error| {
+                Error::new(Kind::Invalid, format!("`options`: {error}")).with_hint(
+                    "see the section on `scaleway` in the reference of the configuration",
+                )
+            })?;
         options.check()?;
         Ok(options)
     }

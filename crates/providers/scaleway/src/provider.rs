@@ -8,6 +8,7 @@ use fleetwright_core::{
     Clock, CreateRequest, Created, Deletion, Dns, Error, Groups, Idempotency, Interruptions, Kind,
     ListRequest, Listing, Node, NodeId, Provider, ProviderInfo, Quotas, Requests, Result,
 };
+use fleetwright_rest::check_region;
 
 use crate::api::Api;
 use crate::wire::Server;
@@ -91,14 +92,7 @@ impl ScalewayProvider {
     /// # Errors
     /// `Invalid` if the region is not configured.
     pub(crate) fn zones_of(&self, region: &str) -> Result<Vec<String>> {
-        let regions = &self.config().regions;
-        if !regions.iter().any(|known| known == region) {
-            return Err(Error::new(
-                Kind::Invalid,
-                format!("provider `{}` has no region `{region}`", self.name()),
-            )
-            .with_hint(format!("its regions: {}", regions.join(", "))));
-        }
+        check_region(region, self.info())?;
         Ok(self.config().zones_of(region))
     }
 

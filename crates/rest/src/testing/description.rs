@@ -107,6 +107,29 @@ impl Description {
         }
     }
 
+    /// The description itself.
+    pub(super) fn root(&self) -> &Value {
+        &self.root
+    }
+
+    /// Method and path of the operation that a request names; its own path if there is none.
+    pub(super) fn label(&self, request: &Request) -> String {
+        let found = self.find_operation(request);
+        let path = found.map_or(request.path(), |found| found.template);
+        format!("{} {path}", request.method())
+    }
+
+    /// The path of a request without that of the server's address, as the description writes it.
+    pub(super) fn below_base<'a>(&self, request: &'a Request) -> &'a str {
+        let mut bases = self.bases.iter();
+        bases
+            .find_map(|base| {
+                let rest = request.path().strip_prefix(base.as_str())?;
+                rest.starts_with('/').then_some(rest)
+            })
+            .unwrap_or(request.path())
+    }
+
     /// What a request says that the description does not allow.
     pub fn judge_request(&self, request: &Request) -> Vec<String> {
         let label = format!("{} {}", request.method(), request.path());

@@ -50,10 +50,13 @@
 //! status. What is not documented is a violation, in both directions. Violations are collected,
 //! each once; a test ends with [`Server::assert_no_violations`]. Where the description is absent,
 //! `find` prints `skipped: no description` and gives `None`: the fake works all the same.
+//!
+//! [`Prism`] is a second judge of the same description, for whole suites.
 
 mod description;
 mod exchange;
 mod fault;
+mod prism;
 mod schema;
 mod server;
 mod wire;
@@ -61,4 +64,5 @@ mod wire;
 pub use description::{Description, Prose, skipped};
 pub use exchange::{Exchange, Reply, Request};
 pub use fault::{Fault, Trouble};
+pub use prism::Prism;
 pub use server::{Server, World};

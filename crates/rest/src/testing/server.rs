@@ -83,6 +83,11 @@ impl Server {
         format!("http://{}", self.address)
     }
 
+    /// The description that judges, if there is one.
+    pub fn description(&self) -> Option<&Arc<Description>> {
+        self.shared.description.as_ref()
+    }
+
     /// Orders a fault.
     pub fn fault(&self, fault: Fault) {
         self.shared.notes().faults.add(fault);

@@ -20,7 +20,7 @@ use crate::virtual_clock::VirtualClock;
 
 const GPU: &str = "sim.h100x8";
 /// Create calls per minute at the cloud that throttles.
-const PER_MINUTE: u32 = 60;
+const PER_MINUTE: u32 = 15;
 
 /// Three clouds in trouble, and the time that passes in them.
 struct Sky {

@@ -10,15 +10,19 @@ use fleetwright_core::{
     Addresses, Kind, Labels, Market, Node, NodeId, NodeSpec, NodeState, Operation, Provider,
 };
 use fleetwright_digitalocean::fake::{FakeSettings, Truth};
-use fleetwright_rest::testing::{Fault as WireFault, Reply, Trouble};
+use fleetwright_rest::testing::{Fault as WireFault, Reply, Server, Trouble};
 use serde_json::json;
 
 use crate::support::{self, Bed, REGION, SIZE};
 
-struct Conformance(Bed);
+pub(crate) struct Conformance(Bed);
 
 impl Conformance {
-    fn new() -> Self {
+    pub(crate) fn server(&self) -> &Server {
+        self.0.fake.server()
+    }
+
+    pub(crate) fn new() -> Self {
         let bed = Bed::with(FakeSettings {
             page: 5,
             ..FakeSettings::default()

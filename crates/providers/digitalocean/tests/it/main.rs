@@ -8,6 +8,7 @@ mod decode;
 mod droplets;
 mod errors;
 mod faults;
+mod judge;
 mod limits;
 mod support;
 mod wrong_inputs;

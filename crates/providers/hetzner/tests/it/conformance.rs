@@ -10,18 +10,22 @@ use fleetwright_core::{
 };
 use fleetwright_hetzner::HetznerProvider;
 use fleetwright_hetzner::fake::{FakeMachine, HetznerFake, TOKEN};
-use fleetwright_rest::testing::{Fault as WireFault, Reply, Trouble};
+use fleetwright_rest::testing::{Fault as WireFault, Reply, Server, Trouble};
 use serde_json::json;
 
 use crate::support::{self, REGION};
 
-struct Conformance {
+pub(crate) struct Conformance {
     fake: HetznerFake,
     provider: HetznerProvider,
 }
 
 impl Conformance {
-    fn new() -> Self {
+    pub(crate) fn server(&self) -> &Server {
+        self.fake.server()
+    }
+
+    pub(crate) fn new() -> Self {
         let fake = HetznerFake::start();
         let provider = support::provider(&fake);
         Self { fake, provider }

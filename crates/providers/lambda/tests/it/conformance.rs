@@ -11,18 +11,22 @@ use fleetwright_core::{
 };
 use fleetwright_lambda::LambdaProvider;
 use fleetwright_lambda::fake::{FakeInstance, LambdaFake};
-use fleetwright_rest::testing::{Fault as WireFault, Reply, Trouble};
+use fleetwright_rest::testing::{Fault as WireFault, Reply, Server, Trouble};
 use serde_json::json;
 
 use crate::support::{self, REGION, SECRET, TYPE};
 
-struct Conformance {
+pub(crate) struct Conformance {
     fake: LambdaFake,
     provider: LambdaProvider,
 }
 
 impl Conformance {
-    fn new() -> Self {
+    pub(crate) fn server(&self) -> &Server {
+        self.fake.server()
+    }
+
+    pub(crate) fn new() -> Self {
         let fake = support::fake();
         let provider = support::provider(support::config(&fake));
         Self { fake, provider }

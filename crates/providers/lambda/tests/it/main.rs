@@ -6,5 +6,6 @@ mod conformance;
 mod create;
 mod errors;
 mod faults;
+mod judge;
 mod scale;
 mod support;

@@ -92,14 +92,16 @@ async fn every_wrong_wish_is_told_before_anything_is_made() {
     requests.preflight(&good).await.unwrap();
     requests.give_up(&good).await.unwrap();
     let wrong: [(&str, Kind, Change); 16] = [
-        ("20 are possible", Kind::Invalid, |r| r.count = 21),
+        ("Linode makes 1 to 20 machines", Kind::Invalid, |r| {
+            r.count = 21
+        }),
         ("`xx-nowhere`", Kind::Invalid, |r| {
             r.spec.region = "xx-nowhere".to_owned();
         }),
         ("`eu-west`", Kind::Invalid, |r| {
             r.spec.region = "eu-west".to_owned();
         }),
-        ("zone `a`", Kind::Invalid, |r| {
+        ("no zones, and `a`", Kind::Invalid, |r| {
             r.spec.zone = Some("a".to_owned());
         }),
         ("spot", Kind::Unsupported, |r| r.spec.market = Market::Spot),

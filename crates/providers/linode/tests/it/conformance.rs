@@ -11,18 +11,22 @@ use fleetwright_core::{
 };
 use fleetwright_linode::LinodeProvider;
 use fleetwright_linode::fake::{Fake, FakeConfig, Machine};
-use fleetwright_rest::testing::{Fault as Wire, Reply, Trouble};
+use fleetwright_rest::testing::{Fault as Wire, Reply, Server, Trouble};
 use serde_json::json;
 
 use crate::support::{self, REGION};
 
-struct Conformance {
+pub(crate) struct Conformance {
     fake: Fake,
     provider: LinodeProvider,
 }
 
 impl Conformance {
-    fn new() -> Self {
+    pub(crate) fn server(&self) -> &Server {
+        self.fake.server()
+    }
+
+    pub(crate) fn new() -> Self {
         let fake = support::fake();
         fake.add_balancer(REGION, "web", &[80, 443]);
         fake.add_domain("example.com", "master");

@@ -115,7 +115,10 @@ fn add_operation(root: &mut Value, operation: &Value) {
     for field in list(&operation["response"]) {
         let name = field["name"].as_str().unwrap_or("");
         let mut of_type = of_type(field);
-        of_type["nullable"] = json!(true);
+        // Nothing else may say `nullable`; what has no type may be null anyway.
+        if of_type["type"].is_string() {
+            of_type["nullable"] = json!(true);
+        }
         of_type["readOnly"] = json!(!arguments.iter().any(|argument| argument == name));
         add(root, &item, name, &of_type);
     }
@@ -194,10 +197,13 @@ fn add(root: &mut Value, pointer: &str, name: &str, schema: &Value) {
             // The list does not tell an object from a list of objects.
             let place = &mut root.pointer_mut(&open).expect("it was found")["properties"][first];
             *place = json!({
-                "nullable": true,
                 "anyOf": [
-                    { "type": "object", "properties": {} },
-                    { "type": "array", "items": { "type": "object", "properties": {} } },
+                    { "type": "object", "nullable": true, "properties": {} },
+                    {
+                        "type": "array",
+                        "nullable": true,
+                        "items": { "type": "object", "properties": {} },
+                    },
                 ],
                 "readOnly": schema["readOnly"].clone(),
             });
