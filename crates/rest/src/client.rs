@@ -195,7 +195,7 @@ impl Client {
         let response = match inner.http.execute(request).await {
             Ok(response) => response,
             Err(error) => {
-                let error = unanswered(&call, error);
+                let error = unanswered(&call, &error);
                 tracing::debug!(call = call.label(), %error, "no answer");
                 return Err(error.with_context("call", call.label()));
             }
@@ -374,7 +374,7 @@ fn is_loopback(url: &Url) -> bool {
 }
 
 /// No answer: was the request sent?
-fn unanswered(call: &Call, error: reqwest::Error) -> Error {
+fn unanswered(call: &Call, error: &reqwest::Error) -> Error {
     let host = error.url().map_or_else(String::new, host);
     let kind = if error.is_timeout() {
         Kind::Timeout
@@ -403,7 +403,7 @@ fn unanswered(call: &Call, error: reqwest::Error) -> Error {
     Error::new(kind, message)
         .with_effect(effect)
         .with_hint(hint)
-        .with_source(lowest(&error))
+        .with_source(lowest(error))
 }
 
 /// Host and port of an address.

@@ -114,7 +114,7 @@ mod tests {
             now += Lifetime::next_mark(now);
         }
         *lifetime = lifetime.given_again(last_refusal, now);
-        (asked, now - length)
+        (asked, now.saturating_sub(length))
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Making machines: what can be refused early is, and then one call makes each.
 
 use fleetwright_core::{
-    CLOUD_INIT_RESERVE, CreateRequest, Created, Effect, Error, Kind, Node, Result, cloud_init, keys,
+    CLOUD_INIT_RESERVE, CreateRequest, Created, Effect, Node, Result, cloud_init, keys,
 };
 use fleetwright_rest::{check_no_zone, check_request, create_missing, made_before};
 

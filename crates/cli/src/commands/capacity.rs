@@ -48,13 +48,15 @@ pub(super) async fn run(context: &Context, args: &Capacity) -> Result<Exit> {
     };
     let report = Report {
         shortages: engine.shortages().await?,
-        learned: match args.learned {
-            true => Some(engine.lifetimes().await?),
-            false => None,
+        learned: if args.learned {
+            Some(engine.lifetimes().await?)
+        } else {
+            None
         },
-        rates: match args.rates {
-            true => Some(engine.rates().await?),
-            false => None,
+        rates: if args.rates {
+            Some(engine.rates().await?)
+        } else {
+            None
         },
         cleared,
     };

@@ -1,7 +1,7 @@
 //! The end of a run that changes the fleet: what is printed, and the exit status.
 
 use fleetwright_core::{
-    BudgetLine, BudgetVerdict, Coverage, Error, HourlyPrice, Life, NodeRecord, Result, Withheld,
+    BudgetLine, BudgetVerdict, Coverage, HourlyPrice, Life, NodeRecord, Result, Withheld,
 };
 use fleetwright_engine::{Attempt, Bill, Engine, Observation, Outcome, PoolStatus, Standing};
 use serde::Serialize;

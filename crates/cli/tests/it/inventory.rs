@@ -12,7 +12,7 @@ use crate::bed::{Bed, Ran};
 /// Two local nodes with a label of the user's, in one pool.
 fn two_nodes() -> Bed {
     let bed = Bed::local(2);
-    let text = std::fs::read_to_string(bed.path("fleetwright.toml")).unwrap();
+    let text = std::fs::read_to_string(bed.path("fleetwright.toml")).expect("the bed has one");
     bed.configure(&format!("{text}labels = {{ team = \"ml-infra\" }}\n"));
     bed.must(0, &["up", "--yes"]);
     bed
@@ -31,10 +31,10 @@ fn the_systems_own_ssh_reads_the_sections_and_logs_in_by_name() {
     let bed = two_nodes();
     let names = bed.names();
     let sections = bed.must(0, &["inventory", "--format", "ssh-config"]).stdout;
-    std::fs::write(bed.path("fleet"), &sections).unwrap();
+    std::fs::write(bed.path("fleet"), &sections).expect("it is writable");
     // As users do it: a line in their own file.
     let mine = format!("Include {}\n", bed.path("fleet").display());
-    std::fs::write(bed.path("config"), mine).unwrap();
+    std::fs::write(bed.path("config"), mine).expect("it is writable");
     if Command::new("ssh").arg("-V").output().is_err() {
         println!("skipped: there is no `ssh` on this machine");
         return;
@@ -87,8 +87,8 @@ fn ansible_takes_it_as_an_inventory_script_and_logs_in() {
         bed.path("").display(),
         program.get_program().to_string_lossy()
     );
-    std::fs::write(&script, text).unwrap();
-    std::fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::write(&script, text).expect("it is writable");
+    std::fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).expect("it is writable");
     let ansible = |program: &str, arguments: &[&str]| {
         let mut command = Command::new(folder.join(program));
         command
@@ -104,7 +104,7 @@ fn ansible_takes_it_as_an_inventory_script_and_logs_in() {
 
     let listed = ansible("ansible-inventory", &["--list"]);
     assert_eq!(listed.status, Some(0), "{}", listed.stderr);
-    let listed: Value = serde_json::from_str(&listed.stdout).unwrap();
+    let listed: Value = serde_json::from_str(&listed.stdout).expect("it is JSON");
     for group in [
         "pool_web",
         "provider_here",
@@ -137,7 +137,7 @@ fn ansible_takes_it_as_an_inventory_script_and_logs_in() {
         0,
         &["inventory", "--format", "ansible", "--host", &names[1]],
     );
-    let one: Value = serde_json::from_str(&one.stdout).unwrap();
+    let one: Value = serde_json::from_str(&one.stdout).expect("it is JSON");
     assert_eq!(one, listed["_meta"]["hostvars"][&names[1]]);
     bed.must(7, &["inventory", "--format", "ansible", "--host", "nobody"]);
     bed.must(4, &["inventory", "--list"]);
@@ -148,7 +148,7 @@ fn prometheus_and_others_get_targets_and_everything_of_the_chosen_nodes() {
     let bed = two_nodes();
     let names = bed.names();
     let targets = bed.json(&["inventory", "--format", "prometheus", "--port", "9400"]);
-    let targets = targets.as_array().unwrap();
+    let targets = targets.as_array().expect("it is there, as it should be");
     assert_eq!(targets.len(), 2);
     assert_eq!(targets[0]["targets"], json!(["127.0.0.1:9400"]));
     let labels = &targets[0]["labels"];
@@ -158,7 +158,7 @@ fn prometheus_and_others_get_targets_and_everything_of_the_chosen_nodes() {
     assert!(
         labels
             .as_object()
-            .unwrap()
+            .expect("it is there, as it should be")
             .keys()
             .all(|key| !key.contains("fleetwright")),
         "{labels}"
@@ -166,7 +166,13 @@ fn prometheus_and_others_get_targets_and_everything_of_the_chosen_nodes() {
 
     let one = format!("name={}", names[1]);
     let chosen = bed.json(&["inventory", "--on", &one]);
-    assert_eq!(chosen["nodes"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        chosen["nodes"]
+            .as_array()
+            .expect("it is there, as it should be")
+            .len(),
+        1
+    );
     assert_eq!(chosen["nodes"][0]["name"], names[1].as_str());
     assert_eq!(chosen["nodes"][0]["access"]["host"], "127.0.0.1");
     let none = bed.json(&["inventory", "--on", "pool=other"]);
@@ -178,7 +184,7 @@ fn nodes_that_nobody_can_log_in_to_are_left_out_and_counted() {
     let bed = Bed::sim(&SimConfig::default(), "[pools.web]\ndesired = 2\n");
     bed.must(0, &["up", "--yes"]);
     let ran = bed.must(0, &["inventory", "--format", "ansible"]);
-    let listed: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let listed: Value = serde_json::from_str(&ran.stdout).expect("it is JSON");
     assert_eq!(listed["all"]["hosts"], json!([]));
     assert!(ran.stderr.contains("2 nodes left out"), "{}", ran.stderr);
 }

@@ -85,6 +85,7 @@ impl Prism {
     /// # Panics
     /// If it does not start, or lets pass what no description has: then it proves nothing.
     pub async fn start(description: Option<&Arc<Description>>) -> Option<Self> {
+        static STARTED: AtomicUsize = AtomicUsize::new(0);
         let Some(description) = description else {
             skipped("no description for a second judge");
             return None;
@@ -93,7 +94,6 @@ impl Prism {
             skipped("no Prism (`cargo xtask test` brings one where Node is installed)");
             return None;
         };
-        static STARTED: AtomicUsize = AtomicUsize::new(0);
         let name = format!(
             "fleetwright-prism-{}-{}",
             std::process::id(),

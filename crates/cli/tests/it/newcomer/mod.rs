@@ -345,7 +345,7 @@ fn told(kind: &str) -> String {
                 .iter()
                 .map(|mistake| scope.spawn(|| make(kind, *mistake)))
                 .collect();
-            let joined = running.into_iter().map(|one| one.join());
+            let joined = running.into_iter().map(std::thread::ScopedJoinHandle::join);
             joined.map(|one| one.expect("it does not panic")).collect()
         });
         for (text, fault) in made {
@@ -365,7 +365,7 @@ fn clean(bed: &Bed, cloud: &dyn Cloud, ran: &Ran) -> String {
     let word = |word: &str| {
         if word.contains("127.0.0.1:") {
             "[address]".to_owned()
-        } else if word.starts_with("20") && word.contains("Z") {
+        } else if word.starts_with("20") && word.contains('Z') {
             "[time]".to_owned()
         } else {
             word.to_owned()

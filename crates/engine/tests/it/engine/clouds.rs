@@ -235,7 +235,8 @@ async fn a_hundred_gpu_nodes_come_from_what_is_left_of_three_clouds_in_trouble()
         ..run
     };
     let both = async { join!(first.converge(&run), meanwhile) };
-    let (outcome, (plan, asked)) = sky.clock.run(&[first.store(), second.store()], both).await;
+    let stores = [first.store(), second.store()];
+    let (outcome, (plan, asked)) = Box::pin(sky.clock.run(&stores, both)).await;
     let outcome = outcome.unwrap();
 
     // All of them, in the order of the candidates: as many as each can give.

@@ -93,7 +93,7 @@ async fn every_wrong_wish_is_told_before_anything_is_made() {
     requests.give_up(&good).await.unwrap();
     let wrong: [(&str, Kind, Change); 16] = [
         ("Linode makes 1 to 20 machines", Kind::Invalid, |r| {
-            r.count = 21
+            r.count = 21;
         }),
         ("`xx-nowhere`", Kind::Invalid, |r| {
             r.spec.region = "xx-nowhere".to_owned();
