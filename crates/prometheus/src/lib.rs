@@ -44,7 +44,7 @@ pub fn check_url(url: &str) -> Result<()> {
         }
         Some(_) => return Ok(()),
     };
-    Err(error.with_hint("write it as `http://prometheus:9090`; a token is given by `token`"))
+    Err(error.with_hint("write it as `http://127.0.0.1:9090`; a token is given by `token`"))
 }
 
 /// A query that is asked again and again.
