@@ -88,14 +88,17 @@ impl Engine {
     /// From the journal.
     pub async fn recall(&self) -> Result<Observation> {
         let at = self.clock.now();
-        Ok(Observation {
+        let mut known = Observation {
             at,
             journal: self.store.journal().to_owned(),
             records: self.store.nodes().await?,
             claims: self.store.open_claims().await?,
             marks: self.store.marks(at).await?,
             ..Observation::default()
-        })
+        };
+        let sizes = self.store.sizes().await?;
+        self.fill_sizes(&mut known, &sizes);
+        Ok(known)
     }
 
     /// Writes down why machines are about to be asked for.

@@ -183,13 +183,6 @@ impl Check<'_> {
                 self.report(&label, problem);
             }
         }
-        if let (Some(min), Some(max)) = (pool.min, pool.max)
-            && min > max
-        {
-            let problem = Problem::new(format!("`min` is {min}, and `max` is less: {max}"))
-                .with_hint("`min` and `max` bound what scaling decides");
-            self.report(&format!("{key}.min"), problem);
-        }
         self.tenure(pool, key);
         for (below, problem) in scaling::problems(pool) {
             self.report(&format!("{key}.{below}"), problem);

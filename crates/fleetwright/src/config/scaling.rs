@@ -33,18 +33,13 @@ impl Found {
     }
 
     fn pool(&mut self, pool: &Pool) {
-        match (pool.min, pool.max) {
-            (_, None) => self.report(
+        if pool.max.is_none() {
+            self.report(
                 "scaling",
                 Problem::new("a pool that is scaled needs `max`").with_hint(
                     "a signal may be wrong: `max` says how many machines that can cost at most",
                 ),
-            ),
-            (Some(min), Some(max)) if min > max => self.report(
-                "min",
-                Problem::new(format!("`min` is {min}, and `max` is less: {max}")),
-            ),
-            _ => {}
+            );
         }
         if pool.limits.idle_after.is_some() {
             self.report(
