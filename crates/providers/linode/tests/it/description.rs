@@ -228,7 +228,7 @@ fn add(root: &mut Value, pointer: &str, name: &str, schema: &Value) {
                         "items": { "type": "object", "properties": {} },
                     },
                 ],
-                "readOnly": schema["readOnly"].clone(),
+                "readOnly": schema["readOnly"] == true,
             });
             for branch in ["0", "1/items"] {
                 let inner = format!("{open}/properties/{first}/anyOf/{branch}");
