@@ -112,6 +112,11 @@ impl Description {
         &self.root
     }
 
+    /// Whether statuses from 400 up are described in prose only.
+    pub(super) fn has_errors_in_prose(&self) -> bool {
+        self.prose.errors
+    }
+
     /// Method and path of the operation that a request names; its own path if there is none.
     pub(super) fn label(&self, request: &Request) -> String {
         let found = self.find_operation(request);

@@ -8,27 +8,7 @@ use crate::conformance::Conformance;
 
 /// What Prism says that is not the fault of provider or fake: how it begins, and why it does not
 /// count.
-const WAIVERS: [(&str, &str); 4] = [
-    (
-        "GET /servers/{id}: response 404: Unable to match the returned status code",
-        PROSE,
-    ),
-    (
-        "POST /servers: response 403: Unable to match the returned status code",
-        PROSE,
-    ),
-    (
-        "POST /servers: response 409: Unable to match the returned status code",
-        PROSE,
-    ),
-    (
-        "POST /servers: response 412: Unable to match the returned status code",
-        PROSE,
-    ),
-];
-
-/// <https://docs.hetzner.cloud/#errors>
-const PROSE: &str = "errors are described in prose only, for all calls";
+const WAIVERS: [(&str, &str); 0] = [];
 
 #[tokio::test]
 async fn the_suite_passes_under_a_second_judge() {

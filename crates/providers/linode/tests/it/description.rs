@@ -61,6 +61,7 @@ fn read() -> Option<Arc<Description>> {
 
 /// What the description gets wrong, as its own words and the recorded sessions show.
 fn corrected(root: &mut Value) {
+    formats(root);
     let schemas = &mut root["components"]["schemas"];
     // `(?!--|__|..)` forbids any two characters where `\.\.` is meant: no label of the three
     // characters that it asks for would pass, and no recorded one does.
@@ -86,6 +87,28 @@ fn corrected(root: &mut Value) {
     // The description says `unknown`; recorded is `Unknown`.
     schemas["NodeBalancerNode"]["properties"]["status"]["enum"] =
         json!(["unknown", "Unknown", "UP", "DOWN"]);
+}
+
+/// Formats that the description names and Linode does not keep to. Its own examples and the recorded
+/// sessions have `2018-01-02T03:04:05`, in UTC without saying so, and 40 hexadecimal digits as
+/// `host_uuid`.
+fn formats(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            let pattern = match fields.get("format").and_then(Value::as_str) {
+                Some("date-time") => Some(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ?$"),
+                Some("uuid") => Some("^([0-9a-f]{40}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$"),
+                _ => None,
+            };
+            if let Some(pattern) = pattern {
+                fields.remove("format");
+                fields.insert("pattern".to_owned(), json!(pattern));
+            }
+            fields.values_mut().for_each(formats);
+        }
+        Value::Array(items) => items.iter_mut().for_each(formats),
+        _ => {}
+    }
 }
 
 fn add_operation(root: &mut Value, operation: &Value) {
@@ -205,7 +228,7 @@ fn add(root: &mut Value, pointer: &str, name: &str, schema: &Value) {
                         "items": { "type": "object", "properties": {} },
                     },
                 ],
-                "readOnly": schema["readOnly"].clone(),
+                "readOnly": schema["readOnly"] == true,
             });
             for branch in ["0", "1/items"] {
                 let inner = format!("{open}/properties/{first}/anyOf/{branch}");
