@@ -133,7 +133,15 @@ pub(super) fn finish(
             // What is withheld because of the failure is no second error.
             let reason = failure.map(|failure| failure.error.to_string());
             let mut withheld = plan.withheld.clone();
-            withheld.retain(|one| reason.as_ref().is_none_or(|why| !one.reason.contains(why)));
+            withheld.retain(|one| {
+                let is_told = reason.as_ref().is_some_and(|why| one.reason.contains(why));
+                let is_asked = failure.is_some_and(|failure| {
+                    !failure.attempts.is_empty()
+                        && one.what.starts_with("create ")
+                        && failure.step.contains(&format!(" in {}: ", one.subject))
+                });
+                !is_told && !is_asked
+            });
             for one in &withheld {
                 output::error_line(&format!(
                     "withheld: {} {}: {}",

@@ -221,7 +221,8 @@ impl Check<'_> {
         if let (Some(min), Some(max)) = (min, max)
             && min > max
         {
-            let problem = Problem::new(format!("`min` is {min}, and `max` is less: {max}"));
+            let problem = Problem::new(format!("`min` is {min}, and `max` is less: {max}"))
+                .with_hint("`min` and `max` bound what scaling decides");
             self.report(&join(key, "min"), problem);
             return;
         }
