@@ -137,7 +137,7 @@ pub(super) fn finish(
                 let is_told = reason.as_ref().is_some_and(|why| one.reason.contains(why));
                 let is_asked = failure.is_some_and(|failure| {
                     !failure.attempts.is_empty()
-                        && one.what.starts_with("create ")
+                        && create_of_all(&one.what)
                         && failure.step.contains(&format!(" in {}: ", one.subject))
                 });
                 !is_told && !is_asked
@@ -214,6 +214,12 @@ pub(super) fn finish(
         money(&cost)
     ));
     Ok(exit)
+}
+
+/// Whether all that a pool lacks is withheld, and not only its machines of one market.
+fn create_of_all(what: &str) -> bool {
+    what.strip_prefix("create ")
+        .is_some_and(|count| count.chars().all(|c| c.is_ascii_digit()))
 }
 
 /// Every offer that was tried, in order. Of a single one the error itself says it all.
