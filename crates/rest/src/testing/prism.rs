@@ -357,8 +357,8 @@ async fn doubt(
     let complaint = format!("{label}: {place}");
     // Too many to be taken apart are enough.
     let many = format!("{label}: {MANY}");
-    let complains = |one: &String| one.starts_with(&complaint) || one.starts_with(&many);
-    if said.iter().any(complains) {
+    let objects = |one: &String| one.starts_with(&complaint) || one.starts_with(&many);
+    if said.iter().any(objects) {
         return Vec::new();
     }
     vec![format!("{complaint} {status}: Prism lets every body pass")]
