@@ -10,5 +10,4 @@ mod create;
 mod description;
 mod errors;
 mod faults;
-mod judge;
 mod support;
