@@ -11,7 +11,7 @@ use fleetwright_core::{
 };
 use fleetwright_linode::LinodeProvider;
 use fleetwright_linode::fake::{Fake, FakeConfig, Machine};
-use fleetwright_rest::testing::{Fault as Wire, Reply, Trouble};
+use fleetwright_rest::testing::{Fault as Wire, Reply, Server, Trouble};
 use serde_json::json;
 
 use crate::support::{self, REGION};
@@ -22,6 +22,10 @@ pub(crate) struct Conformance {
 }
 
 impl Conformance {
+    pub(crate) fn server(&self) -> &Server {
+        self.fake.server()
+    }
+
     pub(crate) fn new() -> Self {
         let fake = support::fake();
         fake.add_balancer(REGION, "web", &[80, 443]);

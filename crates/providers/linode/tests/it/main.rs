@@ -10,4 +10,5 @@ mod create;
 mod description;
 mod errors;
 mod faults;
+mod judge;
 mod support;
