@@ -126,7 +126,9 @@ pub(crate) fn reclaim_marks(noticed: &[NodeRecord], now: Timestamp) -> Vec<Mark>
     marks.collect()
 }
 
-fn is_reclaimed(record: &NodeRecord) -> bool {
+/// Whether the cloud of a node has announced to take it back. Maintenance, and advice to move, are
+/// something else.
+pub(crate) fn is_reclaimed(record: &NodeRecord) -> bool {
     let notice = record.tenure.notice.as_ref();
     notice.is_some_and(|notice| notice.kind == InterruptionKind::Reclaim)
 }

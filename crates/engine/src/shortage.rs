@@ -4,6 +4,7 @@ use fleetwright_core::{Life, NodeId, NodeRecord, Result};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::interruption::is_reclaimed;
 use crate::{Engine, Observation, PoolStatus};
 
 /// A pool that is short of nodes.
@@ -85,7 +86,7 @@ fn shortage<'a>(
     for record in last {
         if is_expired(record) {
             expired += 1;
-        } else if record.tenure.notice.is_some() {
+        } else if is_reclaimed(record) {
             reclaimed += 1;
         }
         left.push(Departure {
@@ -109,4 +110,28 @@ fn is_expired(record: &NodeRecord) -> bool {
     let left = record.gone_at.unwrap_or(record.since);
     let ended = (record.tenure.ends_at).is_some_and(|end| end <= left);
     ended || record.reason.starts_with(crate::tenure::UNUSED)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::tests::script::World;
+
+    #[test]
+    fn only_what_was_taken_back_counts_as_taken_back() {
+        let world = World::read(
+            "
+            provider sim east
+            pool web 3
+            node sim/east/n1 web ready reclaim=2m
+            node sim/east/n2 web ready rebalance=2m
+            node sim/east/n3 web ready maintenance=2m
+            ",
+        );
+        let all = &world.observation.records;
+        assert!(all.iter().all(|record| record.tenure.notice.is_some()));
+        let short = shortage("web".to_owned(), 3, all.iter());
+        assert_eq!((short.reclaimed, short.expired), (1, 0));
+        assert_eq!(short.left.len(), 3);
+    }
 }
