@@ -160,15 +160,7 @@ impl Engine {
             format!("`{}` was taken back: {why}", record.name),
         )
         .with_context("node", record.id.to_string());
-        let mark = Mark {
-            provider: record.id.provider().to_owned(),
-            region: Some(record.id.region().to_owned()),
-            zone: record.zone.clone(),
-            instance_type: Some(record.instance_type.clone()),
-            market: Some(record.market),
-            until: self.clock.now(),
-            error: error.report(),
-        };
+        let mark = mark_of(record, self.clock.now(), error.report());
         let offer = offer_of(record);
         self.refused(&mark, offer.label()).await.map(Some)
     }
@@ -366,6 +358,19 @@ fn named_zones(error: &Error) -> Vec<String> {
         .flat_map(|(_, zones)| zones.split(", "))
         .map(str::to_owned)
         .collect()
+}
+
+/// A mark on the very offer that a node was made from.
+pub(crate) fn mark_of(record: &NodeRecord, until: Timestamp, error: ErrorReport) -> Mark {
+    Mark {
+        provider: record.id.provider().to_owned(),
+        region: Some(record.id.region().to_owned()),
+        zone: record.zone.clone(),
+        instance_type: Some(record.instance_type.clone()),
+        market: Some(record.market),
+        until,
+        error,
+    }
 }
 
 fn offer_of(record: &NodeRecord) -> Offer {

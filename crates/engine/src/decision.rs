@@ -211,7 +211,7 @@ fn closed(mark: &Mark) -> Closed {
 }
 
 /// What a mark is on: `provider[/region[/zone]] [type] [market]`.
-pub(crate) fn place_of(mark: &Mark) -> String {
+fn place_of(mark: &Mark) -> String {
     let mut place = mark.provider.clone();
     for part in [&mark.region, &mark.zone].into_iter().flatten() {
         place.push('/');

@@ -21,6 +21,7 @@ use futures::StreamExt;
 use futures::stream;
 use jiff::Timestamp;
 
+use crate::capacity::mark_of;
 use crate::life::elapsed;
 use crate::{Engine, Observation};
 
@@ -113,15 +114,7 @@ pub(crate) fn reclaim_marks(noticed: &[NodeRecord], now: Timestamp) -> Vec<Mark>
     let marks = reclaimed.map(|record| {
         let message = format!("the cloud takes `{}` back", record.name);
         let error = Error::new(Kind::Capacity, message).with_scope(Scope::Zone);
-        Mark {
-            provider: record.id.provider().to_owned(),
-            region: Some(record.id.region().to_owned()),
-            zone: record.zone.clone(),
-            instance_type: Some(record.instance_type.clone()),
-            market: Some(record.market),
-            until: now + RECLAIMED,
-            error: error.report(),
-        }
+        mark_of(record, now + RECLAIMED, error.report())
     });
     marks.collect()
 }
