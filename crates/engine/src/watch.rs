@@ -31,7 +31,7 @@ const TICK: Duration = Duration::from_secs(5);
 /// Shortest pause between two rounds.
 const SHORTEST: Duration = Duration::from_millis(100);
 /// How long one round may hold the lease. Whoever comes meanwhile waits for longer than that.
-pub(crate) const TURN: Duration = Duration::from_secs(20);
+const TURN: Duration = Duration::from_secs(20);
 /// Pause between two rounds while nodes are replaced that a cloud takes away.
 const RELIEF: Duration = Duration::from_secs(1);
 /// Longest pause after rounds that came to nothing.
@@ -216,7 +216,7 @@ impl Engine {
     }
 
     /// One short run. `None`: somebody else is at it.
-    async fn turn(
+    pub(crate) async fn turn(
         &self,
         purpose: Purpose,
         holder: &str,

@@ -7,8 +7,7 @@ use fleetwright_core::{Kind, Life, NodeRecord, Purpose, Result, SizeRecord, Span
 use jiff::Timestamp;
 
 use crate::life::elapsed;
-use crate::watch::TURN;
-use crate::{Approval, ConvergeOptions, Engine, Observation, PlanOptions, Round, Standing, Watch};
+use crate::{Engine, Observation, Round, Standing, Watch};
 
 /// Pause between two looks at a pool with nodes that come or go.
 const TICK: Duration = Duration::from_secs(5);
@@ -135,27 +134,14 @@ impl Engine {
         holder: &str,
         round: &mut Round,
     ) -> Result<()> {
-        let options = ConvergeOptions {
-            purpose: Purpose::Scale {
-                pools: pools.clone(),
-                wait: false,
-            },
-            deadline: TURN,
-            approval: Approval::Everything,
-            plan: PlanOptions::default(),
-            holder: holder.to_owned(),
+        let purpose = Purpose::Scale {
+            pools: pools.clone(),
+            wait: false,
         };
-        let outcome = match self.converge(&options).await {
-            Ok(outcome) => outcome,
-            // Somebody was faster. The next round sees what they made of it.
-            Err(error) if error.kind() == Kind::Conflict => {
-                round.is_busy = true;
-                return Ok(());
-            }
-            Err(error) => return Err(error),
+        let Some(outcome) = self.turn(purpose, holder, round).await? else {
+            return Ok(());
         };
         round.removed += outcome.executed.deleted;
-        round.note(&outcome);
         match outcome.standing {
             Standing::Reached => {
                 (pace.futile, pace.again_at) = (0, None);
