@@ -65,14 +65,17 @@ impl Circuit {
     /// Counts a failure; says whether it opened the breaker, perhaps again. Once it is open only the
     /// probe's failure counts: those of earlier calls come late.
     pub fn fail(&mut self, probe: bool, patience: Patience, error: String, now: Timestamp) -> bool {
+        let is_late = self.until.is_some() && !probe;
+        if is_late {
+            return false;
+        }
         let age = Duration::try_from(now.duration_since(self.since)).unwrap_or_default();
         if self.until.is_none() && age > FORGOTTEN {
             *self = Self::new(now);
         }
         self.failures = self.failures.saturating_add(1);
         self.error = error;
-        let is_late = self.until.is_some() && !probe;
-        if self.failures < patience.failures || is_late {
+        if self.failures < patience.failures {
             return false;
         }
         let factor = 1u32.checked_shl(self.openings).unwrap_or(10).min(10);
@@ -248,6 +251,7 @@ mod tests {
             "an answer to an earlier call"
         );
         assert_eq!(circuit.until, Some(second(11)));
+        assert_eq!(circuit.failures, 2, "it comes late and does not count");
         assert!(fail(&mut circuit, true, 11));
         assert_eq!(circuit.until, Some(second(31)), "the pause doubles");
         for _ in 0..5 {
