@@ -22,12 +22,15 @@ mod cloud_init;
 mod count;
 mod dead_man;
 mod decision;
+mod disruption;
 mod duration;
 mod error;
 mod event;
 mod filter;
 mod gpu;
 mod hash;
+mod healing;
+mod health;
 mod id;
 mod label;
 mod listing;
@@ -38,6 +41,7 @@ mod offer;
 mod plan;
 mod pool;
 mod price_rule;
+mod probe;
 mod provider;
 mod quantity;
 mod record;
@@ -48,6 +52,8 @@ mod size;
 mod spec;
 mod stay;
 mod strategy;
+mod target;
+mod webhook;
 
 pub use ability::{Balancers, Catalog, Dns, Groups, Interruptions, Quotas, Requests};
 pub use account::{AccountConfig, AccountContext};
@@ -62,12 +68,15 @@ pub use cloud_init::{CLOUD_INIT_RESERVE, cloud_init};
 pub use count::Count;
 pub use dead_man::{DEAD_MAN_RENEWAL, with_dead_man};
 pub use decision::{Closed, Counts, Decision, DecisionId, Excluded, Wish};
+pub use disruption::{Disruption, DisruptionBudget, Portion};
 pub use duration::{Span, parse_duration};
 pub use error::{Effect, Error, ErrorReport, Kind, Remedy, Result, Scope};
 pub use event::{Event, EventKind};
 pub use filter::{Filter, Term, glob};
 pub use gpu::{GpuForm, GpuModel, GpuWish};
 pub use hash::{Fingerprint, fingerprint};
+pub use healing::{HealAction, Healing, RungLimits};
+pub use health::{GpuHealth, Health, HealthProbe, Hook, HookPlace, Hooks};
 pub use id::{NodeId, check_name};
 pub use label::{Labels, keys};
 pub use listing::{Coverage, Gap, ListRequest, Listing};
@@ -78,6 +87,10 @@ pub use offer::{Availability, InstanceType, Offer, Requirements};
 pub use plan::{Action, Brake, Plan, Purpose, Step, Turn, Withheld};
 pub use pool::{Candidate, Idle, IdleSignal, InterruptionPolicy, Limits, Pool, Rebalance};
 pub use price_rule::{PriceRule, Prices};
+pub use probe::{
+    Check, CommandCheck, FileCheck, Finding, NixCheck, NixCompare, PackageCheck, Probe, Severity,
+    Verdict,
+};
 pub use provider::{
     ApiLimit, Checked, Deletion, Idempotency, LimitUnit, Operation, Provider, ProviderInfo,
 };
@@ -93,3 +106,7 @@ pub use size::{Sample, SignalSource, SizeRecord, SizedBy};
 pub use spec::{CreateRequest, Created, HostKey, HostKeys, Market, NodeSpec, Token};
 pub use stay::{Stay, StayLabels};
 pub use strategy::{Domain, Spread, Strategies, Strategy, StrategyName};
+pub use target::{
+    AddressChoice, Discovery, Target, TargetAddress, TargetGroup, TargetGroupName, TargetOrigin,
+};
+pub use webhook::{Webhook, WebhookFormat};

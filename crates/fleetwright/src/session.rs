@@ -292,6 +292,7 @@ fn fleet(config: &Config, public_key: &str) -> Fleet {
         name: config.fleet.clone(),
         owner: config.owner.clone(),
         pools: config.pools.clone(),
+        targets: config.targets.clone(),
         ssh_keys: vec![public_key.to_owned()],
         safety: Safety {
             max_removal_percent: config.safety.max_removal_percent,
