@@ -16,6 +16,7 @@ pub mod ability;
 mod account;
 mod billing;
 mod budget;
+mod case;
 mod claim;
 mod clock;
 mod cloud_init;
@@ -62,6 +63,7 @@ pub use budget::{
     Budget, BudgetAction, BudgetLimit, BudgetLine, BudgetOutcome, BudgetVerdict, DroppedOffer,
     Period, PlanMoney,
 };
+pub use case::{Case, CaseEnd, CaseEnding, Freeze, HealAttempt, HealEnd, HealResult, Subject};
 pub use claim::{Claim, ClaimId, ClaimState};
 pub use clock::Clock;
 pub use cloud_init::{CLOUD_INIT_RESERVE, cloud_init};

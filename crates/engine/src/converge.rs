@@ -400,6 +400,7 @@ impl Engine {
             })
             .filter(|record| match &options.purpose {
                 Purpose::Scale { pools, .. } => pools.contains(&record.pool),
+                Purpose::Upkeep { .. } => false,
                 _ => true,
             })
             .filter(|record| match record.life {
@@ -453,6 +454,7 @@ impl Engine {
                 .any(|record| nodes.contains(&record.id)),
             Purpose::Expire { .. }
             | Purpose::Relieve { .. }
+            | Purpose::Upkeep { .. }
             | Purpose::Scale { wait: false, .. } => plan.withheld.is_empty(),
             Purpose::Scale { pools, wait: true } => {
                 plan.withheld.is_empty()
@@ -608,7 +610,10 @@ fn check_budgets(outgrown: Option<String>) -> Result<()> {
 const fn makes_nodes(purpose: &Purpose) -> bool {
     matches!(
         purpose,
-        Purpose::Converge | Purpose::Relieve { .. } | Purpose::Scale { .. }
+        Purpose::Converge
+            | Purpose::Relieve { .. }
+            | Purpose::Scale { .. }
+            | Purpose::Upkeep { .. }
     )
 }
 

@@ -26,6 +26,7 @@ mod execute;
 mod extend;
 mod fleet;
 mod guard;
+mod heal;
 mod idle;
 mod interruption;
 mod life;
@@ -54,6 +55,12 @@ pub use execute::{Attempt, Executed, Failure};
 pub use extend::{Extended, Extension};
 pub use fleet::{Fleet, Safety};
 pub use guard::{Guarded, Policy};
+pub use heal::{
+    Allowance, Cron, Diagnosis, Eyes, GroupState, HealPlan, HealSituation, HealStep, HealthVerdict,
+    Held, Hold, JournalEyes, KnownTargets, Looked, Policy as GroupPolicy, Reach, Sight,
+    TargetState, Treated, Unmeasured, Upkeep, UpkeepOptions, UpkeepRound, allowance, are_too_many,
+    diagnose, prescribe,
+};
 pub use idle::Use;
 pub use life::{Evidence, advance};
 pub use observe::{CatalogView, Observation, Seen};

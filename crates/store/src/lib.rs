@@ -24,6 +24,7 @@
 
 mod breakers;
 mod budgets;
+mod cases;
 mod claims;
 mod decisions;
 mod error;
