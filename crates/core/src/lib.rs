@@ -90,8 +90,8 @@ pub use plan::{Action, Brake, Plan, Purpose, Step, Turn, Withheld};
 pub use pool::{Candidate, Idle, IdleSignal, InterruptionPolicy, Limits, Pool, Rebalance};
 pub use price_rule::{PriceRule, Prices};
 pub use probe::{
-    Check, CommandCheck, FileCheck, Finding, NixCheck, NixCompare, PackageCheck, Probe, Severity,
-    Verdict,
+    Check, CommandCheck, Expectation, ExpectationSource, FileCheck, Finding, NixCheck, NixCompare,
+    PackageCheck, Probe, Severity, Verdict,
 };
 pub use provider::{
     ApiLimit, Checked, Deletion, Idempotency, LimitUnit, Operation, Provider, ProviderInfo,

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use fleetwright_core::ability::{Member, MemberHealth};
 use fleetwright_core::{
-    Access, Clock, Coverage, Error, EventKind, Kind, Life, ListRequest, Node, NodeId, NodeRecord,
-    NodeState, Prices, Provider, Remote, Result, SignalSource, Stay, Strategy,
+    Access, Clock, Coverage, Error, EventKind, ExpectationSource, Kind, Life, ListRequest, Node,
+    NodeId, NodeRecord, NodeState, Prices, Provider, Remote, Result, SignalSource, Stay, Strategy,
 };
 use fleetwright_store::{Lease, Store};
 use futures::StreamExt;
@@ -44,6 +44,8 @@ pub struct Engine {
     pub(crate) shelf: Option<Shelf>,
     /// Where signals are read, by pool and name.
     pub(crate) sources: Arc<BTreeMap<(String, String), Arc<dyn SignalSource>>>,
+    /// Where it is looked up what is expected of machines.
+    pub(crate) expectations: Option<Arc<dyn ExpectationSource>>,
 }
 
 /// What was seen, and how the records change because of it.
@@ -76,6 +78,7 @@ impl Engine {
             prices: Arc::default(),
             shelf: None,
             sources: Arc::default(),
+            expectations: None,
         }
     }
 
@@ -87,6 +90,16 @@ impl Engine {
     ) -> Self {
         self.sources = Arc::new(sources);
         self
+    }
+
+    /// Says where it is looked up what is expected of machines. Without it only what a probe itself
+    /// says is known.
+    #[must_use]
+    pub fn with_expectations(self, source: Arc<dyn ExpectationSource>) -> Self {
+        Self {
+            expectations: Some(source),
+            ..self
+        }
     }
 
     /// Corrects prices as the user knows them.

@@ -17,6 +17,7 @@ use fleetwright_store::Store;
 
 use crate::config::{Config, Loaded, Overrides};
 use crate::env::{self, Environment};
+use crate::expectation::ExpectationReader;
 use crate::paths::Paths;
 use crate::providers::{self, BuildContext, NodeProgram, Providers};
 use crate::secret::SecretReader;
@@ -203,6 +204,8 @@ impl Session {
                 (name, guarded)
             })
             .collect();
+        let base = loaded.origin.directory(&options.directory);
+        let expectations = Arc::new(ExpectationReader::new(base));
         let prices = Prices::new(loaded.config.prices.clone())?;
         let engine = Engine::new(
             fleet(&loaded.config, &public_key),
@@ -214,7 +217,8 @@ impl Session {
         )
         .with_prices(prices)
         .with_shelf(Shelf::new(paths.offers()))
-        .with_sources(sources);
+        .with_sources(sources)
+        .with_expectations(expectations);
         Ok(Self {
             loaded,
             paths,

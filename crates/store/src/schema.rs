@@ -26,6 +26,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "decisions",
         include_str!("../migrations/0006_decisions.sql"),
     ),
+    (
+        8,
+        "findings",
+        include_str!("../migrations/0008_findings.sql"),
+    ),
     (9, "healing", include_str!("../migrations/0009_healing.sql")),
 ];
 

@@ -8,6 +8,7 @@ pub(crate) mod capacity;
 mod completions;
 mod cost;
 mod down;
+pub(crate) mod drift;
 mod env;
 mod events;
 mod exec;
@@ -92,6 +93,7 @@ async fn command(context: &Context, command: Command) -> Result<Exit> {
         Command::Signal(args) => signal::run(context, &args).await,
         Command::Limits => limits::run(context).await,
         Command::Exec(args) => exec::run(context, &args).await,
+        Command::Drift(args) => drift::run(context, &args).await,
         Command::Ssh(args) => ssh::run(context, &args).await,
         Command::Events(args) => events::run(context, &args).await,
         Command::Cost(args) => cost::run(context, &args).await,

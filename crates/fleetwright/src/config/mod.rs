@@ -12,6 +12,7 @@
 mod check;
 mod discover;
 mod parse;
+mod probes;
 mod scaling;
 mod shape;
 mod source;
