@@ -21,6 +21,8 @@ pub(crate) enum Exit {
     Braked,
     /// Machines were not made because a budget does not allow them.
     OverBudget,
+    /// Machines could not be reached.
+    Unreachable,
     /// An error that the command has shown already.
     Failed(Kind),
 }
@@ -38,7 +40,7 @@ pub(crate) enum Signal {
 }
 
 /// Statuses of outcomes with their meaning, for the reference.
-pub(crate) const OUTCOMES: [(u8, &str); 11] = [
+pub(crate) const OUTCOMES: [(u8, &str); 12] = [
     (0, "done"),
     (2, "wrong arguments on the command line"),
     (
@@ -47,7 +49,7 @@ pub(crate) const OUTCOMES: [(u8, &str); 11] = [
     ),
     (
         21,
-        "findings: `audit`, `plan --check` or `validate` found something",
+        "findings: `audit`, `health`, `plan --check` or `validate` found something",
     ),
     (
         22,
@@ -59,6 +61,7 @@ pub(crate) const OUTCOMES: [(u8, &str); 11] = [
         25,
         "over budget: machines were not made because a budget does not allow them",
     ),
+    (27, "unreachable: a machine could not be reached"),
     (
         130,
         "interrupted from the keyboard; the next run picks up what was begun",
@@ -80,6 +83,7 @@ impl Exit {
             Self::RemoteFailed => 23,
             Self::Braked => 24,
             Self::OverBudget => 25,
+            Self::Unreachable => 27,
             Self::Failed(kind) => kind.exit_code(),
         }
     }
@@ -112,6 +116,7 @@ mod tests {
             Exit::RemoteFailed,
             Exit::Braked,
             Exit::OverBudget,
+            Exit::Unreachable,
         ];
         for exit in all {
             assert!(

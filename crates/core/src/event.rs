@@ -4,7 +4,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::ability::InterruptionKind;
-use crate::{BudgetOutcome, ClaimId, ErrorReport, HourlyPrice, Life, NodeId, Operation};
+use crate::{
+    BudgetOutcome, ClaimId, CordonPhase, ErrorReport, HealthState, HourlyPrice, Life, NodeId,
+    Operation,
+};
 
 /// Something that happened, with its time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -238,6 +241,50 @@ pub enum EventKind {
         /// How, in words.
         reason: String,
     },
+    /// A machine became healthy, unhealthy or unreachable.
+    HealthChanged {
+        /// Name of the machine.
+        target: String,
+        /// The node, if a provider knows it.
+        node: Option<NodeId>,
+        /// How it was.
+        from: HealthState,
+        /// How it is.
+        to: HealthState,
+        /// Why, in words.
+        reason: String,
+    },
+    /// A machine was cordoned, is drained, or may be used again.
+    CordonChanged {
+        /// Name of the machine.
+        target: String,
+        /// The node, if a provider knows it.
+        node: Option<NodeId>,
+        /// How far the cordon is; absent: it may be used again.
+        phase: Option<CordonPhase>,
+        /// Why, in words.
+        reason: String,
+    },
+    /// A hook has ended on a machine, or for it.
+    HookEnded {
+        /// Name of the machine.
+        target: String,
+        /// The node, if a provider knows it.
+        node: Option<NodeId>,
+        /// Which: `cordon`, `drain` or `uncordon`.
+        hook: String,
+        /// Why it failed; absent: it did not.
+        error: Option<ErrorReport>,
+    },
+    /// A notification could not be delivered and is given up.
+    NotificationLost {
+        /// Which webhook.
+        webhook: String,
+        /// What it was about: `drift-opened`.
+        about: String,
+        /// Why.
+        error: ErrorReport,
+    },
     /// A plan that removes too much was not executed.
     Braked {
         /// Why, in words.
@@ -254,7 +301,10 @@ impl EventKind {
             | Self::UseChanged { node, .. }
             | Self::InterruptionNoticed { node, .. }
             | Self::DrainCommandEnded { node, .. } => Some(node),
-            Self::StepFailed { node, .. } => node.as_ref(),
+            Self::StepFailed { node, .. }
+            | Self::HealthChanged { node, .. }
+            | Self::CordonChanged { node, .. }
+            | Self::HookEnded { node, .. } => node.as_ref(),
             _ => None,
         }
     }
@@ -283,6 +333,10 @@ impl EventKind {
             Self::InterruptionNoticed { .. } => "interruption-noticed",
             Self::NoticesUnseen { .. } => "notices-unseen",
             Self::DrainCommandEnded { .. } => "drain-command-ended",
+            Self::HealthChanged { .. } => "health-changed",
+            Self::CordonChanged { .. } => "cordon-changed",
+            Self::HookEnded { .. } => "hook-ended",
+            Self::NotificationLost { .. } => "notification-lost",
             Self::Braked { .. } => "braked",
         }
     }

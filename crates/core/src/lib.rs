@@ -19,6 +19,7 @@ mod budget;
 mod claim;
 mod clock;
 mod cloud_init;
+mod cordon;
 mod count;
 mod dead_man;
 mod decision;
@@ -32,6 +33,7 @@ mod hash;
 mod healing;
 mod health;
 mod id;
+mod incident;
 mod label;
 mod listing;
 mod markets;
@@ -65,6 +67,7 @@ pub use budget::{
 pub use claim::{Claim, ClaimId, ClaimState};
 pub use clock::Clock;
 pub use cloud_init::{CLOUD_INIT_RESERVE, cloud_init};
+pub use cordon::{Cordon, CordonPhase};
 pub use count::Count;
 pub use dead_man::{DEAD_MAN_RENEWAL, with_dead_man};
 pub use decision::{Closed, Counts, Decision, DecisionId, Excluded, Wish};
@@ -76,8 +79,11 @@ pub use filter::{Filter, Term, glob};
 pub use gpu::{GpuForm, GpuModel, GpuWish};
 pub use hash::{Fingerprint, fingerprint};
 pub use healing::{HealAction, Healing, RungLimits};
-pub use health::{GpuHealth, Health, HealthProbe, Hook, HookPlace, Hooks};
+pub use health::{
+    GpuHealth, Health, HealthProbe, HealthRecord, HealthState, Hook, HookPlace, Hooks, KernelMark,
+};
 pub use id::{NodeId, check_name};
+pub use incident::{Incident, IncidentKind, Message, Messenger};
 pub use label::{Labels, keys};
 pub use listing::{Coverage, Gap, ListRequest, Listing};
 pub use markets::{Markets, SpotSoldOut};

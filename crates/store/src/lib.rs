@@ -25,10 +25,13 @@
 mod breakers;
 mod budgets;
 mod claims;
+mod cordons;
 mod decisions;
+mod deliveries;
 mod error;
 mod events;
 mod file;
+mod health;
 mod lease;
 mod lifetime;
 mod marks;
@@ -42,6 +45,8 @@ mod turns;
 
 pub use breakers::{Circuit, Patience};
 pub use budgets::{BudgetState, Draw, Taken, Throttled};
+pub use deliveries::Delivery;
+pub use health::HealthChange;
 pub use lease::{Held, Lease};
 pub use lifetime::Lifetime;
 pub use marks::{Admission, Learned, Mark, Shortage};

@@ -26,6 +26,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "decisions",
         include_str!("../migrations/0006_decisions.sql"),
     ),
+    (10, "health", include_str!("../migrations/0010_health.sql")),
 ];
 
 /// The version that this program writes.

@@ -12,7 +12,7 @@ use fleetwright_core::{
 use super::parse::Places;
 use super::shape::join;
 use super::source::Problem;
-use super::{Config, scaling, suggest};
+use super::{Config, care, scaling, suggest};
 use crate::env::Environment;
 
 /// Longest label key or value that every cloud accepts.
@@ -38,6 +38,14 @@ pub(crate) fn meaning(
         let key = join("pools", name);
         check.pool(pool, &key, provider_names);
         check.budget(pool.budget.as_ref(), &join(&key, "budget"));
+    }
+    for (name, group) in &config.targets {
+        for (below, problem) in care::problems(&group.health, &group.hooks) {
+            check.report(&format!("targets.{name}.{below}"), problem);
+        }
+    }
+    for (key, problem) in care::notification_problems(&config.notifications) {
+        check.report(&key, problem);
     }
     let expand = |path: &mut PathBuf| *path = environment.expand(path, directory);
     config.store.path.iter_mut().for_each(expand);
@@ -184,6 +192,9 @@ impl Check<'_> {
             }
         }
         self.tenure(pool, key);
+        for (below, problem) in care::problems(&pool.health, &pool.hooks) {
+            self.report(&format!("{key}.{below}"), problem);
+        }
         for (below, problem) in scaling::problems(pool) {
             self.report(&format!("{key}.{below}"), problem);
         }
