@@ -217,6 +217,32 @@ pub(crate) fn line(what: &EventKind) -> Option<String> {
             format!("  ! what `{provider}` announces is not seen: {error}")
         }
         EventKind::DrainCommandEnded { name, reason, .. } => format!("  ~ {name}: {reason}"),
+        EventKind::HealthChanged {
+            target, to, reason, ..
+        } => format!("  ~ {target} is {to}: {reason}"),
+        EventKind::CordonChanged {
+            target,
+            phase: Some(phase),
+            reason,
+            ..
+        } => format!("  ~ {target} is {phase}: {reason}"),
+        EventKind::CordonChanged { target, reason, .. } => {
+            format!("  ~ {target} is not cordoned any more: {reason}")
+        }
+        EventKind::HookEnded {
+            target,
+            hook,
+            error: Some(error),
+            ..
+        } => format!("  ! {target}: {hook}: {error}"),
+        EventKind::HookEnded { target, hook, .. } => {
+            format!("  ~ {target}: the hook `{hook}` has ended")
+        }
+        EventKind::NotificationLost {
+            webhook,
+            about,
+            error,
+        } => format!("  ! {webhook} was not told of {about}: {error}"),
         EventKind::Braked { reason } => format!("  ! nothing was done: {reason}"),
         EventKind::CaseOpened {
             target,

@@ -6,8 +6,8 @@ use uuid::Uuid;
 
 use crate::ability::InterruptionKind;
 use crate::{
-    BudgetOutcome, CaseEnding, ClaimId, ErrorReport, Freeze, HealAction, HealResult, HourlyPrice,
-    Life, NodeId, Operation, Severity, Subject, TargetGroupName,
+    BudgetOutcome, CaseEnding, ClaimId, CordonPhase, ErrorReport, Freeze, HealAction, HealResult,
+    HealthState, HourlyPrice, Life, NodeId, Operation, Severity, Subject, TargetGroupName,
 };
 
 /// Something that happened, with its time.
@@ -242,6 +242,50 @@ pub enum EventKind {
         /// How, in words.
         reason: String,
     },
+    /// A machine became healthy, unhealthy or unreachable.
+    HealthChanged {
+        /// Name of the machine.
+        target: String,
+        /// The node, if a provider knows it.
+        node: Option<NodeId>,
+        /// How it was.
+        from: HealthState,
+        /// How it is.
+        to: HealthState,
+        /// Why, in words.
+        reason: String,
+    },
+    /// A machine was cordoned, is drained, or may be used again.
+    CordonChanged {
+        /// Name of the machine.
+        target: String,
+        /// The node, if a provider knows it.
+        node: Option<NodeId>,
+        /// How far the cordon is; absent: it may be used again.
+        phase: Option<CordonPhase>,
+        /// Why, in words.
+        reason: String,
+    },
+    /// A hook has ended on a machine, or for it.
+    HookEnded {
+        /// Name of the machine.
+        target: String,
+        /// The node, if a provider knows it.
+        node: Option<NodeId>,
+        /// Which: `cordon`, `drain` or `uncordon`.
+        hook: String,
+        /// Why it failed; absent: it did not.
+        error: Option<ErrorReport>,
+    },
+    /// A notification could not be delivered and is given up.
+    NotificationLost {
+        /// Which webhook.
+        webhook: String,
+        /// What it was about: `drift-opened`.
+        about: String,
+        /// Why.
+        error: ErrorReport,
+    },
     /// A plan that removes too much was not executed.
     Braked {
         /// Why, in words.
@@ -346,7 +390,10 @@ impl EventKind {
             | Self::HealBegan { node, .. }
             | Self::HealEnded { node, .. }
             | Self::HealHeld { node, .. }
-            | Self::CaseClosed { node, .. } => node.as_ref(),
+            | Self::CaseClosed { node, .. }
+            | Self::HealthChanged { node, .. }
+            | Self::CordonChanged { node, .. }
+            | Self::HookEnded { node, .. } => node.as_ref(),
             _ => None,
         }
     }
@@ -375,6 +422,10 @@ impl EventKind {
             Self::InterruptionNoticed { .. } => "interruption-noticed",
             Self::NoticesUnseen { .. } => "notices-unseen",
             Self::DrainCommandEnded { .. } => "drain-command-ended",
+            Self::HealthChanged { .. } => "health-changed",
+            Self::CordonChanged { .. } => "cordon-changed",
+            Self::HookEnded { .. } => "hook-ended",
+            Self::NotificationLost { .. } => "notification-lost",
             Self::Braked { .. } => "braked",
             Self::CaseOpened { .. } => "case-opened",
             Self::HealBegan { .. } => "heal-began",

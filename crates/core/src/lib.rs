@@ -20,6 +20,7 @@ mod case;
 mod claim;
 mod clock;
 mod cloud_init;
+mod cordon;
 mod count;
 mod dead_man;
 mod decision;
@@ -33,6 +34,7 @@ mod hash;
 mod healing;
 mod health;
 mod id;
+mod incident;
 mod label;
 mod listing;
 mod markets;
@@ -67,6 +69,7 @@ pub use case::{Case, CaseEnd, CaseEnding, Freeze, HealAttempt, HealEnd, HealResu
 pub use claim::{Claim, ClaimId, ClaimState};
 pub use clock::Clock;
 pub use cloud_init::{CLOUD_INIT_RESERVE, cloud_init};
+pub use cordon::{Cordon, CordonPhase};
 pub use count::Count;
 pub use dead_man::{DEAD_MAN_RENEWAL, with_dead_man};
 pub use decision::{Closed, Counts, Decision, DecisionId, Excluded, Wish};
@@ -78,8 +81,11 @@ pub use filter::{Filter, Term, glob};
 pub use gpu::{GpuForm, GpuModel, GpuWish};
 pub use hash::{Fingerprint, fingerprint};
 pub use healing::{HealAction, Healing, RungLimits};
-pub use health::{GpuHealth, Health, HealthProbe, Hook, HookPlace, Hooks};
+pub use health::{
+    GpuHealth, Health, HealthProbe, HealthRecord, HealthState, Hook, HookPlace, Hooks, KernelMark,
+};
 pub use id::{NodeId, check_name};
+pub use incident::{Incident, IncidentKind, Message, Messenger};
 pub use label::{Labels, keys};
 pub use listing::{Coverage, Gap, ListRequest, Listing};
 pub use markets::{Markets, SpotSoldOut};

@@ -82,6 +82,12 @@ pub enum Purpose {
         /// Nodes that do not count any more, and leave when others serve in their place.
         replace: Vec<NodeId>,
     },
+    /// Each of these nodes taken from its balancer if it is cordoned, and put behind it if it is
+    /// not; nothing is made or removed.
+    Balance {
+        /// Which nodes.
+        nodes: BTreeSet<NodeId>,
+    },
     /// Some pools at the size that was decided on; the others are left alone.
     Scale {
         /// Which pools.
@@ -97,7 +103,7 @@ impl Purpose {
         match self {
             Self::Converge | Self::Relieve { .. } => true,
             Self::Scale { pools, .. } | Self::Upkeep { pools, .. } => pools.contains(pool),
-            Self::Remove { .. } | Self::Expire { .. } => false,
+            Self::Remove { .. } | Self::Expire { .. } | Self::Balance { .. } => false,
         }
     }
 

@@ -33,6 +33,17 @@ impl Target {
         (self.access.host.to_ascii_lowercase(), self.access.port)
     }
 
+    /// What is remembered of it is found by this: its node's id, or where its SSH server listens.
+    pub fn key(&self) -> String {
+        match &self.node {
+            Some(node) => node.to_string(),
+            None => {
+                let (host, port) = self.endpoint();
+                format!("ssh://{host}:{port}")
+            }
+        }
+    }
+
     /// `pool/name` or `targets/name`, or nothing: what a filter and a report call its group.
     pub fn group_label(&self) -> Option<String> {
         self.group.as_ref().map(ToString::to_string)

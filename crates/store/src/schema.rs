@@ -32,6 +32,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         include_str!("../migrations/0008_findings.sql"),
     ),
     (9, "healing", include_str!("../migrations/0009_healing.sql")),
+    (10, "health", include_str!("../migrations/0010_health.sql")),
 ];
 
 /// The version that this program writes.

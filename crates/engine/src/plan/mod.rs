@@ -70,7 +70,7 @@ pub fn plan(
     };
     if let Purpose::Relieve { nodes } = &purpose {
         planner.resolve_claims_beside(nodes);
-    } else {
+    } else if !matches!(purpose, Purpose::Balance { .. }) {
         planner.resolve_claims(&purpose);
         planner.adopt_orphans(&purpose);
     }
@@ -81,6 +81,7 @@ pub fn plan(
         Purpose::Remove { nodes } => planner.remove(nodes.as_deref()),
         Purpose::Expire { idle } => planner.expire(idle),
         Purpose::Relieve { nodes } => planner.relieve(nodes),
+        Purpose::Balance { nodes } => planner.balance(nodes),
     }
     let live = observation
         .records
@@ -88,7 +89,10 @@ pub fn plan(
         .filter(|record| record.life.is_wanted())
         .count();
     let brake = match purpose {
-        Purpose::Remove { .. } | Purpose::Expire { .. } | Purpose::Relieve { .. } => None,
+        Purpose::Remove { .. }
+        | Purpose::Expire { .. }
+        | Purpose::Relieve { .. }
+        | Purpose::Balance { .. } => None,
         Purpose::Converge | Purpose::Scale { .. } | Purpose::Upkeep { .. } => planner.brake(live),
     };
     let costs = Costs::of(&observation.records, &planner.steps);
@@ -176,7 +180,7 @@ impl<'a> Planner<'a> {
                     pools.contains(&claim.pool)
                 }
                 Purpose::Converge | Purpose::Remove { .. } => true,
-                Purpose::Relieve { .. } => false,
+                Purpose::Relieve { .. } | Purpose::Balance { .. } => false,
             };
             if !concerned {
                 continue;
@@ -214,7 +218,7 @@ impl<'a> Planner<'a> {
                     .label(keys::POOL)
                     .is_some_and(|pool| pools.contains(pool)),
                 Purpose::Converge | Purpose::Remove { .. } => true,
-                Purpose::Relieve { .. } => false,
+                Purpose::Relieve { .. } | Purpose::Balance { .. } => false,
             };
             if !concerned {
                 continue;
@@ -352,8 +356,13 @@ impl<'a> Planner<'a> {
                 "pool `{name}` has {} and wants {desired}",
                 plural(have, "node")
             );
-            let all = kept.into_iter().chain(wanted.iter().copied()).collect();
-            let surplus = mix::pick(pool, all, have - desired, desired, generation.short());
+            // Those that nothing new is started on are missed least.
+            let all = kept.into_iter().chain(wanted.iter().copied());
+            let (cordoned, rest): (Vec<_>, Vec<_>) =
+                all.partition(|record| self.observation.cordoned.contains(&record.id));
+            let mut surplus = pick_surplus(cordoned, have - desired, generation.short());
+            let left = have - desired - surplus.len();
+            surplus.extend(mix::pick(pool, rest, left, desired, generation.short()));
             let removals = self.removals;
             for record in &surplus {
                 self.delete(record, &reason);
@@ -407,7 +416,9 @@ impl<'a> Planner<'a> {
     }
 
     fn register(&mut self, balancer: &str, wanted: &[&'a NodeRecord]) {
-        for record in wanted.iter().filter(|record| record.life.is_ready()) {
+        let is_open = |record: &NodeRecord| !self.observation.cordoned.contains(&record.id);
+        let ready = wanted.iter().filter(|record| record.life.is_ready());
+        for record in ready.filter(|record| is_open(record)) {
             let provider = record.id.provider();
             let seen = self.observation.providers.get(provider);
             match seen.and_then(|seen| seen.balancers.get(balancer)) {
@@ -474,6 +485,31 @@ impl<'a> Planner<'a> {
         let removals = self.removals;
         self.delete(record, reason);
         self.removals = removals;
+    }
+
+    /// Takes cordoned nodes from their balancers, and puts those that are not behind them.
+    fn balance(&mut self, nodes: &BTreeSet<NodeId>) {
+        for record in &self.observation.records {
+            let pool = self.fleet.pools.get(&record.pool);
+            let balancer = pool.and_then(|pool| pool.balancer.as_deref());
+            let (Some(balancer), true) = (balancer, nodes.contains(&record.id)) else {
+                continue;
+            };
+            if !self.observation.cordoned.contains(&record.id) {
+                self.register(balancer, &[record]);
+                continue;
+            }
+            let (provider, region) = (record.id.provider(), record.id.region());
+            let health = self.members.get(&(provider, balancer, &record.id));
+            if health.is_some_and(|health| **health != MemberHealth::Draining) {
+                let action = Action::Drain {
+                    node: record.id.clone(),
+                    balancer: balancer.to_owned(),
+                };
+                let reason = "it is cordoned".to_owned();
+                self.push(provider, region, record.id.as_str(), action, reason);
+            }
+        }
     }
 
     /// The next step on a node's way out: first it leaves its balancer, and when that has let go of

@@ -12,7 +12,7 @@ use fleetwright_core::{
 use super::parse::Places;
 use super::shape::join;
 use super::source::Problem;
-use super::{Config, probes, scaling, suggest};
+use super::{Config, care, probes, scaling, suggest};
 use crate::env::Environment;
 
 /// Longest label key or value that every cloud accepts.
@@ -42,6 +42,14 @@ pub(crate) fn meaning(
     }
     for (name, group) in &config.targets {
         check.probes(&group.probes, &join("targets", name));
+    }
+    for (name, group) in &config.targets {
+        for (below, problem) in care::problems(&group.health, &group.hooks) {
+            check.report(&format!("targets.{name}.{below}"), problem);
+        }
+    }
+    for (key, problem) in care::notification_problems(&config.notifications) {
+        check.report(&key, problem);
     }
     let expand = |path: &mut PathBuf| *path = environment.expand(path, directory);
     config.store.path.iter_mut().for_each(expand);
@@ -188,6 +196,9 @@ impl Check<'_> {
             }
         }
         self.tenure(pool, key);
+        for (below, problem) in care::problems(&pool.health, &pool.hooks) {
+            self.report(&format!("{key}.{below}"), problem);
+        }
         for (below, problem) in scaling::problems(pool) {
             self.report(&format!("{key}.{below}"), problem);
         }
