@@ -33,6 +33,17 @@ impl Target {
         (self.access.host.to_ascii_lowercase(), self.access.port)
     }
 
+    /// What is remembered of it is found by this: its node's id, or where its SSH server listens.
+    pub fn key(&self) -> String {
+        match &self.node {
+            Some(node) => node.to_string(),
+            None => {
+                let (host, port) = self.endpoint();
+                format!("ssh://{host}:{port}")
+            }
+        }
+    }
+
     /// `pool/name` or `targets/name`, or nothing: what a filter and a report call its group.
     pub fn group_label(&self) -> Option<String> {
         self.group.as_ref().map(ToString::to_string)
@@ -55,6 +66,27 @@ impl fmt::Display for TargetGroupName {
             Self::Pool(name) => write!(f, "pools.{name}"),
             Self::Targets(name) => write!(f, "targets.{name}"),
         }
+    }
+}
+
+impl FromStr for TargetGroupName {
+    type Err = Error;
+
+    /// Reads what `Display` writes; a name alone is a pool's.
+    fn from_str(text: &str) -> Result<Self> {
+        let (known, name) = match text.split_once('.') {
+            Some(("pools", name)) => (Self::Pool(name.to_owned()), name),
+            Some(("targets", name)) => (Self::Targets(name.to_owned()), name),
+            Some(_) => (Self::Pool(String::new()), ""),
+            None => (Self::Pool(text.to_owned()), text),
+        };
+        if name.is_empty() {
+            return Err(
+                Error::new(Kind::Invalid, format!("`{text}` is no group of machines"))
+                    .with_hint("write a pool's name, or `targets.<name>`"),
+            );
+        }
+        Ok(known)
     }
 }
 
