@@ -82,6 +82,10 @@ pub(crate) fn line(what: &EventKind) -> Option<String> {
     Some(match what {
         EventKind::Observed { gaps, .. } if gaps.is_empty() => return None,
         EventKind::Planned { .. }
+        // `deploy` shows its own progress.
+        | EventKind::DeploymentStarted { .. }
+        | EventKind::NodeDeployed { .. }
+        | EventKind::DeploymentEnded { .. }
         | EventKind::ClaimFulfilled {
             shortfall: None, ..
         }
@@ -217,6 +221,15 @@ pub(crate) fn line(what: &EventKind) -> Option<String> {
             format!("  ! what `{provider}` announces is not seen: {error}")
         }
         EventKind::DrainCommandEnded { name, reason, .. } => format!("  ~ {name}: {reason}"),
+        EventKind::Welcomed {
+            name,
+            succeeded,
+            reason,
+            ..
+        } => {
+            let sign = if *succeeded { '+' } else { '!' };
+            format!("  {sign} {name} welcomed: {reason}")
+        }
         EventKind::Braked { reason } => format!("  ! nothing was done: {reason}"),
     })
 }

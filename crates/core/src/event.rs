@@ -4,7 +4,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::ability::InterruptionKind;
-use crate::{BudgetOutcome, ClaimId, ErrorReport, HourlyPrice, Life, NodeId, Operation};
+use crate::{
+    BudgetOutcome, ClaimId, DeployedState, DeploymentId, DeploymentOutcome, ErrorReport,
+    HourlyPrice, Life, NodeId, Operation,
+};
 
 /// Something that happened, with its time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -238,6 +241,48 @@ pub enum EventKind {
         /// How, in words.
         reason: String,
     },
+    /// A deployment began, or went on.
+    DeploymentStarted {
+        /// Which.
+        deployment: DeploymentId,
+        /// What is brought, in a few words.
+        what: String,
+        /// To how many machines, without those that are right already.
+        nodes: usize,
+    },
+    /// The turn of a machine in a deployment has ended.
+    NodeDeployed {
+        /// Which deployment.
+        deployment: DeploymentId,
+        /// Which node, if a provider knows it.
+        node: Option<NodeId>,
+        /// Its name.
+        name: String,
+        /// How its turn ended.
+        state: DeployedState,
+        /// Why, in words.
+        reason: String,
+    },
+    /// A deployment ended.
+    DeploymentEnded {
+        /// Which.
+        deployment: DeploymentId,
+        /// How.
+        outcome: DeploymentOutcome,
+        /// Why, in words.
+        reason: String,
+    },
+    /// The `welcome` command of a group has ended on a machine that was seen for the first time.
+    Welcomed {
+        /// Which node, if a provider knows it.
+        node: Option<NodeId>,
+        /// Its name.
+        name: String,
+        /// Whether it ended with status 0.
+        succeeded: bool,
+        /// How, in words.
+        reason: String,
+    },
     /// A plan that removes too much was not executed.
     Braked {
         /// Why, in words.
@@ -254,7 +299,9 @@ impl EventKind {
             | Self::UseChanged { node, .. }
             | Self::InterruptionNoticed { node, .. }
             | Self::DrainCommandEnded { node, .. } => Some(node),
-            Self::StepFailed { node, .. } => node.as_ref(),
+            Self::StepFailed { node, .. }
+            | Self::NodeDeployed { node, .. }
+            | Self::Welcomed { node, .. } => node.as_ref(),
             _ => None,
         }
     }
@@ -283,6 +330,10 @@ impl EventKind {
             Self::InterruptionNoticed { .. } => "interruption-noticed",
             Self::NoticesUnseen { .. } => "notices-unseen",
             Self::DrainCommandEnded { .. } => "drain-command-ended",
+            Self::DeploymentStarted { .. } => "deployment-started",
+            Self::NodeDeployed { .. } => "node-deployed",
+            Self::DeploymentEnded { .. } => "deployment-ended",
+            Self::Welcomed { .. } => "welcomed",
             Self::Braked { .. } => "braked",
         }
     }

@@ -22,6 +22,7 @@ mod cloud_init;
 mod count;
 mod dead_man;
 mod decision;
+mod deployment;
 mod disruption;
 mod duration;
 mod error;
@@ -68,6 +69,10 @@ pub use cloud_init::{CLOUD_INIT_RESERVE, cloud_init};
 pub use count::Count;
 pub use dead_man::{DEAD_MAN_RENEWAL, with_dead_man};
 pub use decision::{Closed, Counts, Decision, DecisionId, Excluded, Wish};
+pub use deployment::{
+    DeployedFile, DeployedNode, DeployedState, Deployment, DeploymentId, DeploymentOutcome,
+    DeploymentSpec, Rollback, RolledBack, RolloutPolicy,
+};
 pub use disruption::{Disruption, DisruptionBudget, Portion};
 pub use duration::{Span, parse_duration};
 pub use error::{Effect, Error, ErrorReport, Kind, Remedy, Result, Scope};

@@ -20,6 +20,7 @@ mod converge;
 mod cost;
 mod dead_man;
 mod decision;
+mod deploy;
 mod discover;
 mod engine;
 mod execute;
@@ -38,6 +39,7 @@ mod resolve;
 mod scaling;
 mod select;
 mod shortage;
+mod targets;
 mod tenure;
 mod watch;
 
@@ -49,6 +51,7 @@ pub use clock::SystemClock;
 pub use converge::{Approval, ConvergeOptions, Outcome, PoolStatus, Standing};
 pub use cost::{Cost, CostGroup, CostKey, CostQuery, CostReport, InFlight, cost};
 pub use decision::{Question, decision_on};
+pub use deploy::{DeployOptions, DeploySink, DeployWish, Deployed, Rollout, RolloutStep};
 pub use engine::Engine;
 pub use execute::{Attempt, Executed, Failure};
 pub use extend::{Extended, Extension};
@@ -71,4 +74,5 @@ pub use select::{
     Allotment, Exclusion, Part, Placed, Selection, Share, Situation, allot, select_offers,
 };
 pub use shortage::{Departure, Shortage};
+pub use targets::{NoLogin, TargetGap, TargetSet, TargetWish, Welcomes};
 pub use watch::{BACKGROUND, Round, Watch};

@@ -7,6 +7,7 @@ mod bill;
 pub(crate) mod capacity;
 mod completions;
 mod cost;
+mod deploy;
 mod down;
 mod env;
 mod events;
@@ -25,14 +26,17 @@ mod scale;
 mod signal;
 mod ssh;
 mod status;
+mod targets;
 mod up;
 mod validate;
 pub(crate) mod why;
 pub(crate) mod why_not;
 
 pub(crate) use cost::CostArgs;
+pub(crate) use deploy::Deploy;
 pub(crate) use scale::Scale;
 pub(crate) use signal::Signal;
+pub(crate) use targets::Targets;
 
 use fleetwright_core::Result;
 
@@ -92,6 +96,8 @@ async fn command(context: &Context, command: Command) -> Result<Exit> {
         Command::Signal(args) => signal::run(context, &args).await,
         Command::Limits => limits::run(context).await,
         Command::Exec(args) => exec::run(context, &args).await,
+        Command::Targets(args) => targets::run(context, &args).await,
+        Command::Deploy(args) => deploy::run(context, &args).await,
         Command::Ssh(args) => ssh::run(context, &args).await,
         Command::Events(args) => events::run(context, &args).await,
         Command::Cost(args) => cost::run(context, &args).await,

@@ -21,6 +21,8 @@ const COMMANDS: &[&str] = &[
     "why",
     "why-not",
     "exec",
+    "targets",
+    "deploy",
     "ssh",
     "events",
     "cost",
