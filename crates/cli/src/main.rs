@@ -17,6 +17,9 @@ use clap::Parser;
 
 use crate::args::{Cli, Command};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     // A local node is this same program: no argument parsing, no logging, its own runtime.
     let mut arguments = std::env::args_os();

@@ -16,19 +16,26 @@ pub mod ability;
 mod account;
 mod billing;
 mod budget;
+mod case;
 mod claim;
 mod clock;
 mod cloud_init;
+mod cordon;
 mod count;
 mod dead_man;
 mod decision;
+mod deployment;
+mod disruption;
 mod duration;
 mod error;
 mod event;
 mod filter;
 mod gpu;
 mod hash;
+mod healing;
+mod health;
 mod id;
+mod incident;
 mod label;
 mod listing;
 mod markets;
@@ -38,6 +45,7 @@ mod offer;
 mod plan;
 mod pool;
 mod price_rule;
+mod probe;
 mod provider;
 mod quantity;
 mod record;
@@ -48,6 +56,8 @@ mod size;
 mod spec;
 mod stay;
 mod strategy;
+mod target;
+mod webhook;
 
 pub use ability::{Balancers, Catalog, Dns, Groups, Interruptions, Quotas, Requests};
 pub use account::{AccountConfig, AccountContext};
@@ -56,19 +66,31 @@ pub use budget::{
     Budget, BudgetAction, BudgetLimit, BudgetLine, BudgetOutcome, BudgetVerdict, DroppedOffer,
     Period, PlanMoney,
 };
+pub use case::{Case, CaseEnd, CaseEnding, Freeze, HealAttempt, HealEnd, HealResult, Subject};
 pub use claim::{Claim, ClaimId, ClaimState};
 pub use clock::Clock;
 pub use cloud_init::{CLOUD_INIT_RESERVE, cloud_init};
+pub use cordon::{Cordon, CordonPhase};
 pub use count::Count;
 pub use dead_man::{DEAD_MAN_RENEWAL, with_dead_man};
 pub use decision::{Closed, Counts, Decision, DecisionId, Excluded, Wish};
+pub use deployment::{
+    DeployedFile, DeployedNode, DeployedState, Deployment, DeploymentId, DeploymentOutcome,
+    DeploymentSpec, Rollback, RolledBack, RolloutPolicy,
+};
+pub use disruption::{Disruption, DisruptionBudget, Portion};
 pub use duration::{Span, parse_duration};
 pub use error::{Effect, Error, ErrorReport, Kind, Remedy, Result, Scope};
 pub use event::{Event, EventKind};
 pub use filter::{Filter, Term, glob};
 pub use gpu::{GpuForm, GpuModel, GpuWish};
 pub use hash::{Fingerprint, fingerprint};
+pub use healing::{HealAction, Healing, RungLimits};
+pub use health::{
+    GpuHealth, Health, HealthProbe, HealthRecord, HealthState, Hook, HookPlace, Hooks, KernelMark,
+};
 pub use id::{NodeId, check_name};
+pub use incident::{Incident, IncidentKind, Message, Messenger};
 pub use label::{Labels, keys};
 pub use listing::{Coverage, Gap, ListRequest, Listing};
 pub use markets::{Markets, SpotSoldOut};
@@ -78,6 +100,10 @@ pub use offer::{Availability, InstanceType, Offer, Requirements};
 pub use plan::{Action, Brake, Plan, Purpose, Step, Turn, Withheld};
 pub use pool::{Candidate, Idle, IdleSignal, InterruptionPolicy, Limits, Pool, Rebalance};
 pub use price_rule::{PriceRule, Prices};
+pub use probe::{
+    Check, CommandCheck, Expectation, ExpectationSource, FileCheck, Finding, NixCheck, NixCompare,
+    PackageCheck, Probe, Severity, Verdict,
+};
 pub use provider::{
     ApiLimit, Checked, Deletion, Idempotency, LimitUnit, Operation, Provider, ProviderInfo,
 };
@@ -93,3 +119,7 @@ pub use size::{Sample, SignalSource, SizeRecord, SizedBy};
 pub use spec::{CreateRequest, Created, HostKey, HostKeys, Market, NodeSpec, Token};
 pub use stay::{Stay, StayLabels};
 pub use strategy::{Domain, Spread, Strategies, Strategy, StrategyName};
+pub use target::{
+    AddressChoice, Discovery, Target, TargetAddress, TargetGroup, TargetGroupName, TargetOrigin,
+};
+pub use webhook::{Webhook, WebhookFormat};

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
-    Budget, Fingerprint, Market, Markets, Requirements, Scaling, Span, Strategies, fingerprint,
+    Budget, Disruption, Fingerprint, Healing, Health, Hooks, Market, Markets, Probe, Requirements,
+    Scaling, Span, Strategies, fingerprint,
 };
 
 /// A set of like machines that is kept at a size.
@@ -70,6 +71,21 @@ pub struct Pool {
     /// What is done when a cloud announces that it takes nodes away.
     #[serde(default, skip_serializing_if = "InterruptionPolicy::is_default")]
     pub interruptions: InterruptionPolicy,
+    /// What is expected of each machine.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub probes: Vec<Probe>,
+    /// What is done about machines that differ or fail.
+    #[serde(default, skip_serializing_if = "Healing::is_default")]
+    pub healing: Healing,
+    /// How many machines may be disturbed at once.
+    #[serde(default, skip_serializing_if = "Disruption::is_default")]
+    pub disruption: Disruption,
+    /// When a machine counts as unhealthy.
+    #[serde(default, skip_serializing_if = "Health::is_default")]
+    pub health: Health,
+    /// Commands round cordoning and draining.
+    #[serde(default, skip_serializing_if = "Hooks::is_default")]
+    pub hooks: Hooks,
     /// Options of the provider, by its schema.
     #[serde(default)]
     pub options: Map<String, Value>,

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use fleetwright_core::{
-    Budget, Currency, Fingerprint, HourlyPrice, Labels, Market, NodeSpec, Pool, fingerprint, keys,
+    Budget, Currency, Fingerprint, HourlyPrice, Labels, Market, NodeSpec, Pool, TargetGroup,
+    Webhook, fingerprint, keys,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -18,6 +19,10 @@ pub struct Fleet {
     pub owner: Option<String>,
     /// The pools by name.
     pub pools: BTreeMap<String, Pool>,
+    /// Machines that are looked after without being made by us, by name.
+    pub targets: BTreeMap<String, TargetGroup>,
+    /// Who is told about incidents.
+    pub notifications: Vec<Webhook>,
     /// Public keys that may log in to every node.
     pub ssh_keys: Vec<String>,
     /// What the engine may not do.

@@ -9,21 +9,26 @@
 //! ([`crate::env`]), flags ([`Overrides`]). Everything wrong with a file is reported at once, each
 //! with its line, column, key and a suggestion: [`Problems`].
 
+mod care;
 mod check;
 mod discover;
 mod parse;
+mod probes;
 mod scaling;
 mod shape;
 mod source;
 pub mod suggest;
 mod syntax;
+mod targets;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fleetwright_core::{Budget, Pool, PriceRule, Provider, Result, Span, check_name};
+use fleetwright_core::{
+    Budget, Pool, PriceRule, Provider, Result, Span, TargetGroup, Webhook, check_name,
+};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -64,6 +69,10 @@ pub struct Config {
     pub providers: BTreeMap<String, ProviderEntry>,
     /// What is wanted, by name.
     pub pools: BTreeMap<String, Pool>,
+    /// Machines that are looked after without being made by us, by name.
+    pub targets: BTreeMap<String, TargetGroup>,
+    /// Who is told about incidents.
+    pub notifications: Vec<Webhook>,
     /// What keeps a mistake small.
     pub safety: Safety,
     /// Most that the machines of all pools may cost together.

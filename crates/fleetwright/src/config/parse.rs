@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use fleetwright_core::{Budget, Pool, PriceRule};
+use fleetwright_core::{Budget, Pool, PriceRule, TargetGroup, Webhook};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -38,6 +38,10 @@ pub(crate) struct TopLevel {
     fleet: String,
     /// Who answers for the nodes. Put on each as a label.
     owner: Option<String>,
+    /// Machines that are looked after without being made by us: `[targets.<name>]`.
+    targets: BTreeMap<String, TargetGroup>,
+    /// Who is told about incidents.
+    notifications: Vec<Webhook>,
     /// What keeps a mistake small.
     safety: Safety,
     /// Most that the machines of all pools may cost together.
@@ -56,6 +60,8 @@ impl Default for TopLevel {
         Self {
             fleet: "default".to_owned(),
             owner: None,
+            targets: BTreeMap::new(),
+            notifications: Vec::new(),
             safety: Safety::default(),
             budget: None,
             store: StoreSettings::default(),
@@ -192,6 +198,8 @@ impl Reader<'_> {
             owner: top.owner,
             providers,
             pools,
+            targets: top.targets,
+            notifications: top.notifications,
             safety: top.safety,
             budget: top.budget,
             store: top.store,
