@@ -48,8 +48,8 @@ mod turns;
 
 pub use breakers::{Circuit, Patience};
 pub use budgets::{BudgetState, Draw, Taken, Throttled};
-pub use findings::Measurement;
 pub use deliveries::Delivery;
+pub use findings::Measurement;
 pub use health::HealthChange;
 pub use lease::{Held, Lease};
 pub use lifetime::Lifetime;

@@ -14,6 +14,7 @@ mod env;
 mod events;
 mod exec;
 mod extend;
+pub(crate) mod freeze;
 pub(crate) mod health;
 mod init;
 pub(crate) mod inventory;
@@ -32,6 +33,7 @@ mod ssh;
 mod status;
 mod up;
 mod validate;
+pub(crate) mod watch;
 pub(crate) mod why;
 pub(crate) mod why_not;
 
@@ -98,6 +100,9 @@ async fn command(context: &Context, command: Command) -> Result<Exit> {
         Command::Limits => limits::run(context).await,
         Command::Exec(args) => exec::run(context, &args).await,
         Command::Drift(args) => drift::run(context, &args).await,
+        Command::Watch(args) => watch::run(context, &args).await,
+        Command::Freeze(args) => freeze::freeze(context, &args).await,
+        Command::Thaw(args) => freeze::thaw(context, &args).await,
         Command::Ssh(args) => ssh::run(context, &args).await,
         Command::Health(args) => health::run(context, &args).await,
         Command::Heartbeat(args) => health::beat(context, &args).await,

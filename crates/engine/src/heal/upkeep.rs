@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fleetwright_core::{
-    Case, ErrorReport, EventKind, Filter, Finding, Freeze, HealAction, Kind, Life, NodeId, Purpose,
-    Result, Severity, Subject, Target, TargetGroupName,
+    Case, ErrorReport, EventKind, Filter, Finding, Freeze, HealAction, Incident, Kind, Life,
+    NodeId, Purpose, Result, Severity, Subject, Target, TargetGroupName,
 };
 use fleetwright_store::Lease;
 use jiff::Timestamp;
@@ -40,8 +40,8 @@ const TURN: Duration = Duration::from_secs(20);
 /// How far back closed cases still count: for cool-downs, and as proof that something helps.
 const MEMORY: Duration = Duration::from_hours(24);
 
-/// Who finds machines and measures them.
-#[async_trait]
+/// Who finds machines and measures them. Its futures stay on their thread.
+#[async_trait(?Send)]
 pub trait Eyes: Debug + Send + Sync {
     /// The machines that are looked after, as far as they can be found.
     ///
@@ -299,9 +299,30 @@ impl Engine {
                     .await?;
             }
         }
+        let told = open.iter().chain(&lately).chain(&round.closed);
+        let told: Vec<Incident> = told
+            .filter(|case| case.was_told())
+            .map(Case::incident)
+            .collect();
+        self.tell_all(&told, &mut round).await?;
         round.plan = plan;
         round.open = open;
         Ok(round)
+    }
+
+    /// Tells whoever is to be told, once of each thing. What is not taken is tried again in the next
+    /// round.
+    async fn tell_all(&self, incidents: &[Incident], round: &mut UpkeepRound) -> Result<()> {
+        self.tell(incidents).await?;
+        let sent = self.send_due(Duration::ZERO).await?;
+        for one in sent.put_off.iter().chain(&sent.lost) {
+            let (webhook, event) = (&one.webhook, &one.event);
+            round.troubles.push(format!(
+                "`{webhook}` was not told of {event}: {}",
+                one.trouble
+            ));
+        }
+        Ok(())
     }
 
     fn memory_start(&self) -> Timestamp {

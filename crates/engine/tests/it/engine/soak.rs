@@ -128,7 +128,7 @@ impl Site {
     }
 }
 
-#[async_trait]
+#[async_trait(?Send)]
 impl Eyes for Site {
     async fn targets(&self, observation: &Observation) -> Result<KnownTargets> {
         let ready = observation
