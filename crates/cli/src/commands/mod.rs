@@ -8,6 +8,7 @@ pub(crate) mod capacity;
 mod completions;
 pub(crate) mod cordon;
 mod cost;
+mod deploy;
 mod down;
 pub(crate) mod drift;
 mod env;
@@ -31,6 +32,7 @@ mod scale;
 mod signal;
 mod ssh;
 mod status;
+mod targets;
 mod up;
 mod validate;
 pub(crate) mod watch;
@@ -38,8 +40,10 @@ pub(crate) mod why;
 pub(crate) mod why_not;
 
 pub(crate) use cost::CostArgs;
+pub(crate) use deploy::Deploy;
 pub(crate) use scale::Scale;
 pub(crate) use signal::Signal;
+pub(crate) use targets::Targets;
 
 use fleetwright_core::Result;
 
@@ -103,6 +107,8 @@ async fn command(context: &Context, command: Command) -> Result<Exit> {
         Command::Watch(args) => watch::run(context, &args).await,
         Command::Freeze(args) => freeze::freeze(context, &args).await,
         Command::Thaw(args) => freeze::thaw(context, &args).await,
+        Command::Targets(args) => targets::run(context, &args).await,
+        Command::Deploy(args) => deploy::run(context, &args).await,
         Command::Ssh(args) => ssh::run(context, &args).await,
         Command::Health(args) => health::run(context, &args).await,
         Command::Heartbeat(args) => health::beat(context, &args).await,

@@ -25,6 +25,8 @@ const COMMANDS: &[&str] = &[
     "watch",
     "freeze",
     "thaw",
+    "targets",
+    "deploy",
     "ssh",
     "health",
     "heartbeat",

@@ -20,6 +20,7 @@ mod shape;
 mod source;
 pub mod suggest;
 mod syntax;
+mod targets;
 
 use std::collections::BTreeMap;
 use std::fmt;
