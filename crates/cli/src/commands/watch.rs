@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use fleetwright_core::{Case, Clock, Error, Filter, Freeze, Kind, Remedy, Result, Span, Subject};
 use fleetwright_engine::{
-    Engine, Held, JournalEyes, SystemClock, Treated, Unmeasured, Upkeep, UpkeepOptions, UpkeepRound,
+    Engine, EngineEyes, Held, SystemClock, Treated, Unmeasured, Upkeep, UpkeepOptions, UpkeepRound,
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -57,6 +57,7 @@ struct Report {
     held: Vec<Held>,
     open: Vec<Case>,
     unknown: Vec<Unmeasured>,
+    welcomed: usize,
     created: usize,
     removed: usize,
     passing: usize,
@@ -76,6 +77,7 @@ impl Report {
         self.held = round.plan.held;
         self.open = round.open;
         self.unknown = round.unknown;
+        self.welcomed += round.welcomed;
         self.created += round.created;
         self.removed += round.removed;
         self.passing = round.passing;
@@ -117,6 +119,7 @@ impl Report {
             (unreachable, "out of reach"),
             (self.unknown.len(), "not known"),
             (self.closed.len(), "right again or gone"),
+            (self.welcomed, "welcomed"),
             (self.created, "made"),
             (self.removed, "removed"),
         ] {
@@ -139,7 +142,7 @@ pub(super) async fn run(context: &Context, args: &WatchArgs) -> Result<Exit> {
         ));
     }
     let engine = context.engine().await?;
-    let eyes = JournalEyes(engine.clone());
+    let eyes = EngineEyes(engine.clone());
     let options = UpkeepOptions {
         holder: holder("watch"),
         report_only: args.report_only,
@@ -198,7 +201,7 @@ async fn once(
     context: &Context,
     args: &WatchArgs,
     engine: &Engine,
-    eyes: &JournalEyes,
+    eyes: &EngineEyes,
     memory: &mut Upkeep,
     options: &UpkeepOptions,
 ) -> Result<Exit> {

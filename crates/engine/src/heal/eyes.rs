@@ -3,52 +3,47 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use fleetwright_core::{
-    Health, HealthState, Result, Target, TargetAddress, TargetGroupName, TargetOrigin,
-};
+use fleetwright_core::{Health, HealthState, Life, NodeId, Result, Target, TargetGroupName};
 
 use super::sight::HealthVerdict;
 use super::upkeep::{Eyes, KnownTargets, Looked};
-use crate::{Engine, MeasureOptions, Observation};
+use crate::{Engine, MeasureOptions, Observation, TargetWish};
 
-/// Looks at the nodes of the journal and at the machines that the configuration names: their probes,
-/// and their health where their group says how that is found out.
+/// Looks at all targets of the fleet: their probes, and their health where their group says how that
+/// is found out.
 #[derive(Debug)]
-pub struct JournalEyes(pub Engine);
+pub struct EngineEyes(pub Engine);
 
 #[async_trait(?Send)]
-impl Eyes for JournalEyes {
+impl Eyes for EngineEyes {
     async fn targets(&self, observation: &Observation) -> Result<KnownTargets> {
-        let mut known = KnownTargets::default();
-        for record in observation.records.iter().filter(|r| r.life.is_ready()) {
-            let Some(access) = &record.access else {
-                continue;
-            };
-            known.targets.push(Target {
-                name: record.name.clone(),
-                access: access.clone(),
-                group: Some(TargetGroupName::Pool(record.pool.clone())),
-                node: Some(record.id.clone()),
-                origins: vec![TargetOrigin::Pool {
-                    pool: record.pool.clone(),
-                }],
-                labels: record.labels.clone(),
-            });
-        }
-        for (name, group) in &self.0.fleet().targets {
-            for host in &group.hosts {
-                let address: TargetAddress = host.parse()?;
-                known.targets.push(Target {
-                    name: host.clone(),
-                    access: address.access(),
-                    group: Some(TargetGroupName::Targets(name.clone())),
-                    node: None,
-                    origins: vec![TargetOrigin::Configured {
-                        group: name.clone(),
-                    }],
-                    labels: BTreeMap::default(),
-                });
-            }
+        let found = self.0.targets(&TargetWish::default()).await?;
+        let lives: BTreeMap<&NodeId, Life> = observation
+            .records
+            .iter()
+            .map(|record| (&record.id, record.life))
+            .collect();
+        // Nodes on their way up or out are somebody else's business, and so are machines that are
+        // switched off.
+        let is_up = |target: &Target| match target.node.as_ref().and_then(|node| lives.get(node)) {
+            Some(life) => life.is_ready(),
+            None if matches!(target.group, Some(TargetGroupName::Pool(_))) => false,
+            None => found.state(target).is_none_or(|state| state == "running"),
+        };
+        let mut known = KnownTargets {
+            targets: found
+                .targets
+                .iter()
+                .filter(|target| is_up(target))
+                .cloned()
+                .collect(),
+            ..KnownTargets::default()
+        };
+        for gap in &found.gaps {
+            let group = TargetGroupName::Targets(gap.group.clone());
+            known
+                .blind
+                .insert(group, format!("{}: {}", gap.place, gap.error));
         }
         for cordon in self.0.cordons().await? {
             known

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use fleetwright_core::{
-    Case, CaseEnding, Freeze, HealAction, NodeId, Probe, Span, Subject, Target, TargetGroupName,
+    Case, CaseEnding, Freeze, HealAction, NodeId, Probe, Span, Subject, TargetGroupName,
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -547,23 +547,5 @@ impl HealPlan {
             hold: Hold::NotAsked,
             reason: reason.to_owned(),
         }));
-    }
-}
-
-/// The value of a filter key for a machine.
-pub(super) fn property<'a>(target: &'a Target, key: &str) -> Option<&'a str> {
-    match key {
-        "name" => Some(&target.name),
-        "id" => target.node.as_ref().map(NodeId::as_str),
-        "provider" => target.node.as_ref().map(NodeId::provider),
-        "region" => target.node.as_ref().map(NodeId::region),
-        "pool" => match &target.group {
-            Some(TargetGroupName::Pool(name)) => Some(name),
-            _ => None,
-        },
-        _ => {
-            let label = key.strip_prefix("label.")?;
-            target.labels.get(label).map(String::as_str)
-        }
     }
 }

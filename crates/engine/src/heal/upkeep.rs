@@ -25,7 +25,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::diagnose::{Diagnosis, diagnose};
-use super::plan::{HealPlan, HealSituation, Hold, prescribe, property};
+use super::plan::{HealPlan, HealSituation, Hold, prescribe};
 use super::sight::{GroupState, HealthVerdict, Reach, Sight, TargetState};
 use super::treat::Treated;
 use crate::interruption::is_doomed;
@@ -123,6 +123,8 @@ pub struct UpkeepRound {
     pub treated: Vec<Treated>,
     /// Things that could not be measured: machine, probe if it is one, and why.
     pub unknown: Vec<Unmeasured>,
+    /// Machines that were new and on which their group's `welcome` was run.
+    pub welcomed: usize,
     /// Nodes that were made.
     pub created: usize,
     /// Nodes that are gone.
@@ -234,6 +236,9 @@ impl Engine {
             self.observe().await?
         };
         let known = eyes.targets(&observation).await?;
+        if keeps {
+            self.welcome_all(&known.targets, &mut round).await?;
+        }
         let looked = eyes.measure(&known.targets).await?;
         let sight = self.sight(&observation, &known, looked);
         round.at = sight.at;
@@ -275,7 +280,7 @@ impl Engine {
         plan.keep(
             |step| {
                 let state = targets.get(&step.key);
-                state.is_some_and(|s| options.on.matches(&|key| property(&s.target, key)))
+                state.is_some_and(|state| state.target.is_selected(&options.on, None))
             },
             "it was not selected",
         );
@@ -308,6 +313,24 @@ impl Engine {
         round.plan = plan;
         round.open = open;
         Ok(round)
+    }
+
+    /// Has new machines of groups that are not frozen run their first command.
+    async fn welcome_all(&self, targets: &[Target], round: &mut UpkeepRound) -> Result<()> {
+        let is_free = |target: &&Target| {
+            let mut freezes = round.freezes.iter();
+            !freezes.any(|freeze| freeze.covers(target.group.as_ref()))
+        };
+        let targets: Vec<Target> = targets.iter().filter(is_free).cloned().collect();
+        let welcomes = self.welcome(&targets).await?;
+        round.welcomed = welcomes.done;
+        if welcomes.failed > 0 {
+            let failed = welcomes.failed;
+            round
+                .troubles
+                .push(format!("the `welcome` command failed on {failed} machines"));
+        }
+        Ok(())
     }
 
     /// Tells whoever is to be told, once of each thing. What is not taken is tried again in the next

@@ -122,3 +122,59 @@ fn ladders(healing: &Healing, probes: &[Probe], owned: bool) -> Vec<(String, Pro
     }
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(healing: &str, disruption: &str, owned: bool) -> Vec<String> {
+        let healing: Healing = serde_json::from_str(healing).expect("it is a policy");
+        let disruption: Disruption = serde_json::from_str(disruption).expect("it is a policy");
+        let found = problems(&healing, &disruption, &[], owned);
+        found.into_iter().map(|(key, _)| key).collect()
+    }
+
+    #[test]
+    fn what_can_never_work_is_told_where_it_stands() {
+        assert!(keys("{}", "{}", true).is_empty());
+        for (healing, disruption, key) in [
+            (
+                "{}",
+                r#"{"budgets":[{"nodes":"1","schedule":"soon","duration":"1h"}]}"#,
+                "disruption.budgets[0].schedule",
+            ),
+            (
+                "{}",
+                r#"{"budgets":[{"nodes":"1","schedule":"0 9 * * *"}]}"#,
+                "disruption.budgets[0].schedule",
+            ),
+            (
+                "{}",
+                r#"{"budgets":[{"nodes":"1","duration":"1h"}]}"#,
+                "disruption.budgets[0].duration",
+            ),
+            (
+                "{}",
+                r#"{"max_unhealthy":"0%"}"#,
+                "disruption.max_unhealthy",
+            ),
+            (r#"{"high":["rollback"]}"#, "{}", "healing.high"),
+            (r#"{"high":["fix"]}"#, "{}", "healing.high"),
+            (r#"{"unreachable":["reboot"]}"#, "{}", "healing.unreachable"),
+            (
+                r#"{"limits":{"fix":{"attempts":0}}}"#,
+                "{}",
+                "healing.limits.fix.attempts",
+            ),
+        ] {
+            assert_eq!(
+                keys(healing, disruption, true),
+                [key],
+                "{healing} {disruption}"
+            );
+        }
+        let replace = r#"{"critical":["replace"]}"#;
+        assert!(keys(replace, "{}", true).is_empty());
+        assert_eq!(keys(replace, "{}", false), ["healing.critical"]);
+    }
+}

@@ -263,7 +263,7 @@ fn what_was_done_in_a_former_case_is_not_done_again_before_it_has_cooled_down() 
     ));
     close(&mut former, at(-190), CaseEnding::Healed, String::new());
     let plan = plan_of(&fleet, &sight, &open, std::slice::from_ref(&former));
-    assert_eq!(done(&plan), []);
+    assert!(done(&plan).is_empty());
     assert_eq!(plan.held[0].hold, Hold::BackOff);
     former.attempts[0] = attempt(HealAction::Fix, -700, Some((-600, HealResult::Healed)));
     let plan = plan_of(&fleet, &sight, &open, &[former]);
@@ -328,7 +328,7 @@ fn one_that_nothing_helps_does_not_keep_the_others_waiting_for_ever() {
         })
     };
     open[0].attempts = used_up(-60).collect();
-    assert_eq!(done(&plan_of(&fleet, &sight, &open, &[])), []);
+    assert!(done(&plan_of(&fleet, &sight, &open, &[])).is_empty());
     open[0].attempts = used_up(-601).collect();
     assert_eq!(done(&plan_of(&fleet, &sight, &open, &[])).len(), 1);
 }
@@ -395,7 +395,7 @@ fn a_case_is_closed_by_what_is_measured_and_never_by_what_is_not() {
         blind: Some("no answer".into()),
     };
     nobody.groups.insert(web(), blind);
-    assert_eq!(diagnose(open.clone(), &nobody, GAP).closed, []);
+    assert!(diagnose(open.clone(), &nobody, GAP).closed.is_empty());
     nobody.groups.clear();
     assert_eq!(
         diagnose(open, &nobody, GAP).closed[0]
@@ -536,7 +536,10 @@ proptest! {
                     let waited = sight.at.duration_since(case.since);
                     prop_assert!(waited.unsigned_abs() >= LIMIT, "too early");
                 }
-                Subject::Unhealthy => prop_assert!(matches!(state.health, HealthVerdict::Unhealthy { .. })),
+                Subject::Unhealthy => {
+                    let is_sick = matches!(state.health, HealthVerdict::Unhealthy { .. });
+                    prop_assert!(is_sick);
+                }
                 Subject::Drift { .. } => {
                     prop_assert!(state.findings.iter().any(|finding| finding.verdict.is_drift()));
                 }
