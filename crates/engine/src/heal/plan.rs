@@ -318,7 +318,11 @@ impl<'a> Ward<'a> {
         }
         let (action, command) = match self.rung(case, is_unreachable) {
             Some(Rung::Take(action, command)) => (action, command),
-            Some(Rung::Wait(action, why)) => return no(Some(action), Hold::BackOff, why),
+            // Whoever froze it wants to read that, and not how long it would have to wait.
+            Some(Rung::Wait(action, why)) if self.freeze.is_none() => {
+                return no(Some(action), Hold::BackOff, why);
+            }
+            Some(Rung::Wait(action, _)) => (action, None),
             Some(Rung::Exhausted(why)) => return no(None, Hold::Exhausted, why),
             None => return Err(None),
         };
