@@ -12,7 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use fleetwright_core::{
-    Case, CaseEnding, Freeze, HealAction, NodeId, Probe, Span, Subject, TargetGroupName,
+    Case, CaseEnding, Freeze, HealAction, HealAttempt, NodeId, Probe, Span, Subject,
+    TargetGroupName,
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -354,10 +355,7 @@ impl<'a> Ward<'a> {
                 tried.push(format!("{action}: tried {made} times"));
                 continue;
             }
-            let before = case
-                .attempts_at(action)
-                .map(|attempt| attempt.last_at())
-                .max();
+            let before = case.attempts_at(action).map(HealAttempt::last_at).max();
             let pause = match made.checked_sub(1) {
                 Some(doublings) => {
                     (limits.back_off.0).saturating_mul(2_u32.saturating_pow(doublings.min(16)))
@@ -383,7 +381,7 @@ impl<'a> Ward<'a> {
         let former = self.situation.closed.iter().filter(|c| c.key == case.key);
         former
             .flat_map(|case| case.attempts_at(action))
-            .map(|attempt| attempt.last_at())
+            .map(HealAttempt::last_at)
             .max()
     }
 
@@ -470,7 +468,7 @@ impl<'a> Ward<'a> {
         if !case.was_treated() {
             return false;
         }
-        let last = case.attempts.iter().map(|attempt| attempt.last_at()).max();
+        let last = case.attempts.iter().map(HealAttempt::last_at).max();
         let is_fresh = last.is_some_and(|last| elapsed(last, self.now()) < CANARY_PATIENCE);
         is_fresh || !matches!(self.rung(case, false), Some(Rung::Exhausted(_)))
     }
