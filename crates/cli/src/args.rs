@@ -8,9 +8,11 @@ use fleetwright_core::{Error, Filter, Kind, Result, Span};
 use crate::commands::capacity::Capacity;
 use crate::commands::cordon::{Cordon, Drain, Uncordon};
 use crate::commands::drift::DriftArgs;
+use crate::commands::freeze::{FreezeArgs, ThawArgs};
 use crate::commands::health::{Health, Heartbeat};
 use crate::commands::inventory::Inventory;
 use crate::commands::notify::Notify;
+use crate::commands::watch::WatchArgs;
 use crate::commands::why::WhyArgs;
 use crate::commands::why_not::WhyNotArgs;
 use crate::commands::{CostArgs, Deploy, Offers, Scale, Signal, Targets};
@@ -191,6 +193,36 @@ What is expected stands in `[[pools.<name>.probes]]` and `[[targets.<name>.probe
 found out. If it cannot be looked up here what is expected, the status is that of the error: 15 if
 there is no Nix here.")]
     Drift(DriftArgs),
+    /// Keep machines as they should be: look, heal what differs, measure again
+    #[command(after_help = "\
+Examples:
+  fleetwright watch
+  fleetwright watch --once --json
+  fleetwright watch --report-only --interval 5m
+
+What is done about what differs stands in `[pools.<name>.healing]`, how many machines may be disturbed
+at once in `[pools.<name>.disruption]`. With `--once` it ends with status 0 if all is as it should be
+or was healed; with 26 if a machine still differs or is not healthy; else with 27 if one cannot be
+reached; else with 20 if something is not known, on its way, or could not be done.")]
+    Watch(WatchArgs),
+    /// Heal nothing for a while: only report
+    #[command(after_help = "\
+Examples:
+  fleetwright freeze --for 2h --reason 'the database moves'
+  fleetwright freeze web
+  fleetwright freeze targets.edge
+
+Holds for every `watch` on the same journal, at once. What was begun is not cut off. `up`, `down` and
+`exec` by hand work as ever.")]
+    Freeze(FreezeArgs),
+    /// Let what was frozen be healed again
+    #[command(after_help = "\
+Examples:
+  fleetwright thaw
+  fleetwright thaw web
+
+Ends with status 7 if it is not frozen.")]
+    Thaw(ThawArgs),
     /// List the machines that are logged in to: nodes, addresses, what providers list
     #[command(after_help = "\
 Examples:

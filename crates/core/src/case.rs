@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{HealAction, NodeId, Severity, TargetGroupName};
+use crate::{HealAction, Incident, IncidentKind, NodeId, Severity, TargetGroupName};
 
 /// One thing that is wrong with one machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -161,6 +161,36 @@ impl Case {
         self.attempts
             .iter()
             .filter(move |attempt| attempt.action == action)
+    }
+
+    /// What others are told of it: the same one for as long as it is open, and then that it is over.
+    pub fn incident(&self) -> Incident {
+        let (kind, subject) = match &self.subject {
+            Subject::Unreachable => (IncidentKind::Unreachable, String::new()),
+            Subject::Unhealthy => (IncidentKind::Unhealthy, String::new()),
+            Subject::Drift { probe } => (IncidentKind::Drift, probe.clone()),
+        };
+        let message = match &self.closed {
+            Some(end) => format!("{}: {}", end.how.as_str(), end.reason),
+            None => self.reason.clone(),
+        };
+        Incident {
+            id: self.id,
+            kind,
+            target: self.target.clone(),
+            group: self.group.clone(),
+            node: self.node.clone(),
+            subject,
+            severity: self.severity,
+            opened_at: self.opened_at,
+            resolved_at: self.closed.as_ref().map(|end| end.at),
+            message,
+        }
+    }
+
+    /// Whether somebody was to be told of it.
+    pub fn was_told(&self) -> bool {
+        self.attempts_at(HealAction::Notify).next().is_some()
     }
 
     /// Whether something was done to the machine, and not only somebody told.

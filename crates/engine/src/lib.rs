@@ -65,8 +65,8 @@ pub use extend::{Extended, Extension};
 pub use fleet::{Fleet, Safety};
 pub use guard::{Guarded, Policy};
 pub use heal::{
-    Allowance, Cron, Diagnosis, Eyes, GroupState, HealPlan, HealSituation, HealStep, HealthVerdict,
-    Held, Hold, JournalEyes, KnownTargets, Looked, Policy as GroupPolicy, Reach, Sight,
+    Allowance, Cron, Diagnosis, EngineEyes, Eyes, GroupState, HealPlan, HealSituation, HealStep,
+    HealthVerdict, Held, Hold, KnownTargets, Looked, Policy as GroupPolicy, Reach, Sight,
     TargetState, Treated, Unmeasured, Upkeep, UpkeepOptions, UpkeepRound, allowance, are_too_many,
     diagnose, prescribe,
 };

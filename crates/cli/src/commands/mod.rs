@@ -15,6 +15,7 @@ mod env;
 mod events;
 mod exec;
 mod extend;
+pub(crate) mod freeze;
 pub(crate) mod health;
 mod init;
 pub(crate) mod inventory;
@@ -34,6 +35,7 @@ mod status;
 mod targets;
 mod up;
 mod validate;
+pub(crate) mod watch;
 pub(crate) mod why;
 pub(crate) mod why_not;
 
@@ -102,6 +104,9 @@ async fn command(context: &Context, command: Command) -> Result<Exit> {
         Command::Limits => limits::run(context).await,
         Command::Exec(args) => exec::run(context, &args).await,
         Command::Drift(args) => drift::run(context, &args).await,
+        Command::Watch(args) => watch::run(context, &args).await,
+        Command::Freeze(args) => freeze::freeze(context, &args).await,
+        Command::Thaw(args) => freeze::thaw(context, &args).await,
         Command::Targets(args) => targets::run(context, &args).await,
         Command::Deploy(args) => deploy::run(context, &args).await,
         Command::Ssh(args) => ssh::run(context, &args).await,

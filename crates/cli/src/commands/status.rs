@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fleetwright_core::{Amount, BudgetLine, HourlyPrice, Life, NodeRecord, Result};
+use fleetwright_core::{Amount, BudgetLine, Freeze, HourlyPrice, Life, NodeRecord, Result};
 use fleetwright_engine::{
     Bill, BreakerReport, Engine, PoolSize, PoolStatus, Shortage, budget_lines,
 };
@@ -45,6 +45,8 @@ struct Report {
     limits: State,
     /// Places that are not asked, because they failed too often.
     suspended: Vec<Suspended>,
+    /// Where nothing is healed.
+    freezes: Vec<Freeze>,
 }
 
 /// A place that is not asked.
@@ -100,6 +102,7 @@ pub(super) async fn run(context: &Context) -> Result<Exit> {
         shortages: engine.short_pools(&observation).await?,
         limits: background::state(context).await?,
         suspended: suspended(&engine).await?,
+        freezes: engine.freezes().await?,
     };
     let settled = report.unseen.is_empty() && report.pools.iter().all(PoolStatus::is_settled);
     let exit = if settled {
@@ -148,6 +151,9 @@ pub(super) async fn run(context: &Context) -> Result<Exit> {
     }
     for one in &report.suspended {
         output::error_line(&providers::suspended(&one.provider, &one.breaker));
+    }
+    for freeze in &report.freezes {
+        output::error_line(&freeze.to_string());
     }
     for record in &report.failed {
         output::error_line(&format!("{}: {}", record.name, record.reason));

@@ -30,5 +30,6 @@ mod shown;
 mod terminal;
 mod trust;
 mod walk;
+mod watch;
 mod why;
 mod wizard;

@@ -16,7 +16,7 @@ use fleetwright_core::{
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::sight::{HealthVerdict, Reach, Sight, TargetState, key};
+use super::sight::{HealthVerdict, Reach, Sight, TargetState};
 use crate::life::elapsed;
 
 /// How a round's cases differ from what was known.
@@ -223,7 +223,7 @@ fn open(
     reason: String,
     now: Timestamp,
 ) -> Case {
-    let key = key(target);
+    let key = target.key();
     let hash = fingerprint(&(&key, &subject, now.as_microsecond()));
     let id = u128::from_str_radix(&hash.as_str()[..32], 16)
         .expect("a fingerprint has 64 hexadecimal digits");

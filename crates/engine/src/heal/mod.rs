@@ -24,7 +24,7 @@ mod upkeep;
 pub use self::brakes::{Allowance, allowance, are_too_many};
 pub use self::cron::Cron;
 pub use self::diagnose::{Diagnosis, diagnose};
-pub use self::eyes::JournalEyes;
+pub use self::eyes::EngineEyes;
 pub use self::plan::{HealPlan, HealSituation, HealStep, Held, Hold, prescribe};
 pub use self::sight::{GroupState, HealthVerdict, Policy, Reach, Sight, TargetState};
 pub use self::treat::Treated;

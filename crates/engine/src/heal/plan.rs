@@ -12,7 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use fleetwright_core::{
-    Case, CaseEnding, Freeze, HealAction, NodeId, Probe, Span, Subject, Target, TargetGroupName,
+    Case, CaseEnding, Freeze, HealAction, HealAttempt, NodeId, Probe, Span, Subject,
+    TargetGroupName,
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -318,7 +319,11 @@ impl<'a> Ward<'a> {
         }
         let (action, command) = match self.rung(case, is_unreachable) {
             Some(Rung::Take(action, command)) => (action, command),
-            Some(Rung::Wait(action, why)) => return no(Some(action), Hold::BackOff, why),
+            // Whoever froze it wants to read that, and not how long it would have to wait.
+            Some(Rung::Wait(action, why)) if self.freeze.is_none() => {
+                return no(Some(action), Hold::BackOff, why);
+            }
+            Some(Rung::Wait(action, _)) => (action, None),
             Some(Rung::Exhausted(why)) => return no(None, Hold::Exhausted, why),
             None => return Err(None),
         };
@@ -350,10 +355,7 @@ impl<'a> Ward<'a> {
                 tried.push(format!("{action}: tried {made} times"));
                 continue;
             }
-            let before = case
-                .attempts_at(action)
-                .map(|attempt| attempt.last_at())
-                .max();
+            let before = case.attempts_at(action).map(HealAttempt::last_at).max();
             let pause = match made.checked_sub(1) {
                 Some(doublings) => {
                     (limits.back_off.0).saturating_mul(2_u32.saturating_pow(doublings.min(16)))
@@ -379,7 +381,7 @@ impl<'a> Ward<'a> {
         let former = self.situation.closed.iter().filter(|c| c.key == case.key);
         former
             .flat_map(|case| case.attempts_at(action))
-            .map(|attempt| attempt.last_at())
+            .map(HealAttempt::last_at)
             .max()
     }
 
@@ -466,7 +468,7 @@ impl<'a> Ward<'a> {
         if !case.was_treated() {
             return false;
         }
-        let last = case.attempts.iter().map(|attempt| attempt.last_at()).max();
+        let last = case.attempts.iter().map(HealAttempt::last_at).max();
         let is_fresh = last.is_some_and(|last| elapsed(last, self.now()) < CANARY_PATIENCE);
         is_fresh || !matches!(self.rung(case, false), Some(Rung::Exhausted(_)))
     }
@@ -547,23 +549,5 @@ impl HealPlan {
             hold: Hold::NotAsked,
             reason: reason.to_owned(),
         }));
-    }
-}
-
-/// The value of a filter key for a machine.
-pub(super) fn property<'a>(target: &'a Target, key: &str) -> Option<&'a str> {
-    match key {
-        "name" => Some(&target.name),
-        "id" => target.node.as_ref().map(NodeId::as_str),
-        "provider" => target.node.as_ref().map(NodeId::provider),
-        "region" => target.node.as_ref().map(NodeId::region),
-        "pool" => match &target.group {
-            Some(TargetGroupName::Pool(name)) => Some(name),
-            _ => None,
-        },
-        _ => {
-            let label = key.strip_prefix("label.")?;
-            target.labels.get(label).map(String::as_str)
-        }
     }
 }

@@ -98,7 +98,7 @@ pub struct Sight {
 impl TargetState {
     /// The machine in a form that outlives its address.
     pub fn key(&self) -> String {
-        key(&self.target)
+        self.target.key()
     }
 
     /// Whether it does not do its work, or may not. What nobody knows counts: a budget is only
@@ -113,17 +113,6 @@ impl TargetState {
     pub fn is_bad(&self) -> bool {
         matches!(self.reach, Reach::Unreachable { .. })
             || matches!(self.health, HealthVerdict::Unhealthy { .. })
-    }
-}
-
-/// A machine in a form that outlives its address.
-pub(super) fn key(target: &Target) -> String {
-    match &target.node {
-        Some(node) => node.to_string(),
-        None => {
-            let (host, port) = target.endpoint();
-            format!("{host}:{port}")
-        }
     }
 }
 

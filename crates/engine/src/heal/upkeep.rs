@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fleetwright_core::{
-    Case, ErrorReport, EventKind, Filter, Finding, Freeze, HealAction, Kind, Life, NodeId, Purpose,
-    Result, Severity, Subject, Target, TargetGroupName,
+    Case, ErrorReport, EventKind, Filter, Finding, Freeze, HealAction, Incident, Kind, Life,
+    NodeId, Purpose, Result, Severity, Subject, Target, TargetGroupName,
 };
 use fleetwright_store::Lease;
 use jiff::Timestamp;
@@ -25,7 +25,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::diagnose::{Diagnosis, diagnose};
-use super::plan::{HealPlan, HealSituation, Hold, prescribe, property};
+use super::plan::{HealPlan, HealSituation, Hold, prescribe};
 use super::sight::{GroupState, HealthVerdict, Reach, Sight, TargetState};
 use super::treat::Treated;
 use crate::interruption::is_doomed;
@@ -40,8 +40,8 @@ const TURN: Duration = Duration::from_secs(20);
 /// How far back closed cases still count: for cool-downs, and as proof that something helps.
 const MEMORY: Duration = Duration::from_hours(24);
 
-/// Who finds machines and measures them.
-#[async_trait]
+/// Who finds machines and measures them. Its futures stay on their thread.
+#[async_trait(?Send)]
 pub trait Eyes: Debug + Send + Sync {
     /// The machines that are looked after, as far as they can be found.
     ///
@@ -123,6 +123,8 @@ pub struct UpkeepRound {
     pub treated: Vec<Treated>,
     /// Things that could not be measured: machine, probe if it is one, and why.
     pub unknown: Vec<Unmeasured>,
+    /// Machines that were new and on which their group's `welcome` was run.
+    pub welcomed: usize,
     /// Nodes that were made.
     pub created: usize,
     /// Nodes that are gone.
@@ -234,6 +236,9 @@ impl Engine {
             self.observe().await?
         };
         let known = eyes.targets(&observation).await?;
+        if keeps {
+            self.welcome_all(&known.targets, &mut round).await?;
+        }
         let looked = eyes.measure(&known.targets).await?;
         let sight = self.sight(&observation, &known, looked);
         round.at = sight.at;
@@ -275,7 +280,7 @@ impl Engine {
         plan.keep(
             |step| {
                 let state = targets.get(&step.key);
-                state.is_some_and(|s| options.on.matches(&|key| property(&s.target, key)))
+                state.is_some_and(|state| state.target.is_selected(&options.on, None))
             },
             "it was not selected",
         );
@@ -299,9 +304,48 @@ impl Engine {
                     .await?;
             }
         }
+        let told = open.iter().chain(&lately).chain(&round.closed);
+        let told: Vec<Incident> = told
+            .filter(|case| case.was_told())
+            .map(Case::incident)
+            .collect();
+        self.tell_all(&told, &mut round).await?;
         round.plan = plan;
         round.open = open;
         Ok(round)
+    }
+
+    /// Has new machines of groups that are not frozen run their first command.
+    async fn welcome_all(&self, targets: &[Target], round: &mut UpkeepRound) -> Result<()> {
+        let is_free = |target: &&Target| {
+            let mut freezes = round.freezes.iter();
+            !freezes.any(|freeze| freeze.covers(target.group.as_ref()))
+        };
+        let targets: Vec<Target> = targets.iter().filter(is_free).cloned().collect();
+        let welcomes = self.welcome(&targets).await?;
+        round.welcomed = welcomes.done;
+        if welcomes.failed > 0 {
+            let failed = welcomes.failed;
+            round
+                .troubles
+                .push(format!("the `welcome` command failed on {failed} machines"));
+        }
+        Ok(())
+    }
+
+    /// Tells whoever is to be told, once of each thing. What is not taken is tried again in the next
+    /// round.
+    async fn tell_all(&self, incidents: &[Incident], round: &mut UpkeepRound) -> Result<()> {
+        self.tell(incidents).await?;
+        let sent = self.send_due(Duration::ZERO).await?;
+        for one in sent.put_off.iter().chain(&sent.lost) {
+            let (webhook, event) = (&one.webhook, &one.event);
+            round.troubles.push(format!(
+                "`{webhook}` was not told of {event}: {}",
+                one.trouble
+            ));
+        }
+        Ok(())
     }
 
     fn memory_start(&self) -> Timestamp {

@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fleetwright_core::{
-    Budget, Candidate, GpuWish, HourlyPrice, Pool, PriceRule, Probe, Provider, Requirements,
-    Strategy, check_name, keys,
+    Budget, Candidate, Disruption, GpuWish, Healing, HourlyPrice, Pool, PriceRule, Probe, Provider,
+    Requirements, Strategy, check_name, keys,
 };
 
 use super::parse::Places;
 use super::shape::join;
 use super::source::Problem;
-use super::{Config, care, probes, scaling, suggest, targets};
+use super::{Config, brakes, care, probes, scaling, suggest, targets};
 use crate::env::Environment;
 
 /// Longest label key or value that every cloud accepts.
@@ -42,9 +42,18 @@ pub(crate) fn meaning(
         check.pool(pool, &key, provider_names);
         check.budget(pool.budget.as_ref(), &join(&key, "budget"));
         check.probes(&pool.probes, &key);
+        check.brakes(&pool.healing, &pool.disruption, &pool.probes, &key, true);
     }
     for (name, group) in &config.targets {
-        check.probes(&group.probes, &join("targets", name));
+        let key = join("targets", name);
+        check.probes(&group.probes, &key);
+        check.brakes(
+            &group.healing,
+            &group.disruption,
+            &group.probes,
+            &key,
+            false,
+        );
     }
     for (name, group) in &config.targets {
         for (below, problem) in care::problems(&group.health, &group.hooks) {
@@ -220,6 +229,19 @@ impl Check<'_> {
                 let key = join(&join(key, "limits"), name);
                 self.report(&key, Problem::new(format!("`{key}` must be more than 0s")));
             }
+        }
+    }
+
+    fn brakes(
+        &mut self,
+        healing: &Healing,
+        disruption: &Disruption,
+        probes: &[Probe],
+        key: &str,
+        owned: bool,
+    ) {
+        for (below, problem) in brakes::problems(healing, disruption, probes, owned) {
+            self.report(&format!("{key}.{below}"), problem);
         }
     }
 

@@ -9,6 +9,7 @@
 //! ([`crate::env`]), flags ([`Overrides`]). Everything wrong with a file is reported at once, each
 //! with its line, column, key and a suggestion: [`Problems`].
 
+mod brakes;
 mod care;
 mod check;
 mod discover;
