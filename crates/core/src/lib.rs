@@ -16,9 +16,11 @@ pub mod ability;
 mod account;
 mod billing;
 mod budget;
+mod case;
 mod claim;
 mod clock;
 mod cloud_init;
+mod cordon;
 mod count;
 mod dead_man;
 mod decision;
@@ -33,6 +35,7 @@ mod hash;
 mod healing;
 mod health;
 mod id;
+mod incident;
 mod label;
 mod listing;
 mod markets;
@@ -63,9 +66,11 @@ pub use budget::{
     Budget, BudgetAction, BudgetLimit, BudgetLine, BudgetOutcome, BudgetVerdict, DroppedOffer,
     Period, PlanMoney,
 };
+pub use case::{Case, CaseEnd, CaseEnding, Freeze, HealAttempt, HealEnd, HealResult, Subject};
 pub use claim::{Claim, ClaimId, ClaimState};
 pub use clock::Clock;
 pub use cloud_init::{CLOUD_INIT_RESERVE, cloud_init};
+pub use cordon::{Cordon, CordonPhase};
 pub use count::Count;
 pub use dead_man::{DEAD_MAN_RENEWAL, with_dead_man};
 pub use decision::{Closed, Counts, Decision, DecisionId, Excluded, Wish};
@@ -81,8 +86,11 @@ pub use filter::{Filter, Term, glob};
 pub use gpu::{GpuForm, GpuModel, GpuWish};
 pub use hash::{Fingerprint, fingerprint};
 pub use healing::{HealAction, Healing, RungLimits};
-pub use health::{GpuHealth, Health, HealthProbe, Hook, HookPlace, Hooks};
+pub use health::{
+    GpuHealth, Health, HealthProbe, HealthRecord, HealthState, Hook, HookPlace, Hooks, KernelMark,
+};
 pub use id::{NodeId, check_name};
+pub use incident::{Incident, IncidentKind, Message, Messenger};
 pub use label::{Labels, keys};
 pub use listing::{Coverage, Gap, ListRequest, Listing};
 pub use markets::{Markets, SpotSoldOut};
@@ -93,8 +101,8 @@ pub use plan::{Action, Brake, Plan, Purpose, Step, Turn, Withheld};
 pub use pool::{Candidate, Idle, IdleSignal, InterruptionPolicy, Limits, Pool, Rebalance};
 pub use price_rule::{PriceRule, Prices};
 pub use probe::{
-    Check, CommandCheck, FileCheck, Finding, NixCheck, NixCompare, PackageCheck, Probe, Severity,
-    Verdict,
+    Check, CommandCheck, Expectation, ExpectationSource, FileCheck, Finding, NixCheck, NixCompare,
+    PackageCheck, Probe, Severity, Verdict,
 };
 pub use provider::{
     ApiLimit, Checked, Deletion, Idempotency, LimitUnit, Operation, Provider, ProviderInfo,

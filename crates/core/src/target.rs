@@ -35,13 +35,13 @@ impl Target {
     }
 
     /// What tells it from every other machine in the journal: the id of the node if a provider
-    /// knows it, so that another machine at the same address is another one, else `host:port`.
+    /// knows it, so that another machine at the same address is another one, else `ssh://host:port`.
     pub fn key(&self) -> String {
         match &self.node {
             Some(node) => node.to_string(),
             None => {
                 let (host, port) = self.endpoint();
-                format!("{host}:{port}")
+                format!("ssh://{host}:{port}")
             }
         }
     }
@@ -106,6 +106,27 @@ impl fmt::Display for TargetGroupName {
             Self::Pool(name) => write!(f, "pools.{name}"),
             Self::Targets(name) => write!(f, "targets.{name}"),
         }
+    }
+}
+
+impl FromStr for TargetGroupName {
+    type Err = Error;
+
+    /// Reads what `Display` writes; a name alone is a pool's.
+    fn from_str(text: &str) -> Result<Self> {
+        let (known, name) = match text.split_once('.') {
+            Some(("pools", name)) => (Self::Pool(name.to_owned()), name),
+            Some(("targets", name)) => (Self::Targets(name.to_owned()), name),
+            Some(_) => (Self::Pool(String::new()), ""),
+            None => (Self::Pool(text.to_owned()), text),
+        };
+        if name.is_empty() {
+            return Err(
+                Error::new(Kind::Invalid, format!("`{text}` is no group of machines"))
+                    .with_hint("write a pool's name, or `targets.<name>`"),
+            );
+        }
+        Ok(known)
     }
 }
 

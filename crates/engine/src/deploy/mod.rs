@@ -351,7 +351,7 @@ impl Engine {
                 Some((number, ended)) = running.next() => {
                     let node: DeployedNode = ended?;
                     self.store.put_deployed(deployment, std::slice::from_ref(&node)).await?;
-                    self.tell(deployment, &node);
+                    self.tell_deployed(deployment, &node);
                     options.sink.turn_ended(&node);
                     rollout.ended(number, node.state);
                     nodes[due[number]] = node;
@@ -406,7 +406,7 @@ impl Engine {
         Ok(())
     }
 
-    fn tell(&self, deployment: &Deployment, node: &DeployedNode) {
+    fn tell_deployed(&self, deployment: &Deployment, node: &DeployedNode) {
         self.recorder.note(EventKind::NodeDeployed {
             deployment: deployment.id,
             node: node.node.clone(),

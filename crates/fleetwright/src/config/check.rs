@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fleetwright_core::{
-    Budget, Candidate, GpuWish, HourlyPrice, Pool, PriceRule, Provider, Requirements, Strategy,
-    check_name, keys,
+    Budget, Candidate, GpuWish, HourlyPrice, Pool, PriceRule, Probe, Provider, Requirements,
+    Strategy, check_name, keys,
 };
 
 use super::parse::Places;
 use super::shape::join;
 use super::source::Problem;
-use super::{Config, scaling, suggest, targets};
+use super::{Config, care, probes, scaling, suggest, targets};
 use crate::env::Environment;
 
 /// Longest label key or value that every cloud accepts.
@@ -41,6 +41,18 @@ pub(crate) fn meaning(
         let key = join("pools", name);
         check.pool(pool, &key, provider_names);
         check.budget(pool.budget.as_ref(), &join(&key, "budget"));
+        check.probes(&pool.probes, &key);
+    }
+    for (name, group) in &config.targets {
+        check.probes(&group.probes, &join("targets", name));
+    }
+    for (name, group) in &config.targets {
+        for (below, problem) in care::problems(&group.health, &group.hooks) {
+            check.report(&format!("targets.{name}.{below}"), problem);
+        }
+    }
+    for (key, problem) in care::notification_problems(&config.notifications) {
+        check.report(&key, problem);
     }
     let expand = |path: &mut PathBuf| *path = environment.expand(path, directory);
     config.store.path.iter_mut().for_each(expand);
@@ -188,6 +200,9 @@ impl Check<'_> {
             }
         }
         self.tenure(pool, key);
+        for (below, problem) in care::problems(&pool.health, &pool.hooks) {
+            self.report(&format!("{key}.{below}"), problem);
+        }
         for (below, problem) in scaling::problems(pool) {
             self.report(&format!("{key}.{below}"), problem);
         }
@@ -205,6 +220,12 @@ impl Check<'_> {
                 let key = join(&join(key, "limits"), name);
                 self.report(&key, Problem::new(format!("`{key}` must be more than 0s")));
             }
+        }
+    }
+
+    fn probes(&mut self, probes: &[Probe], key: &str) {
+        for (below, problem) in probes::problems(probes) {
+            self.report(&format!("{key}.{below}"), problem);
         }
     }
 

@@ -9,9 +9,11 @@
 //! ([`crate::env`]), flags ([`Overrides`]). Everything wrong with a file is reported at once, each
 //! with its line, column, key and a suggestion: [`Problems`].
 
+mod care;
 mod check;
 mod discover;
 mod parse;
+mod probes;
 mod scaling;
 mod shape;
 mod source;

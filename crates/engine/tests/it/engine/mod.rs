@@ -10,5 +10,6 @@ mod life;
 mod money;
 mod ownership;
 mod scaling;
+mod soak;
 mod targets;
 mod tenure;
