@@ -31,7 +31,7 @@ mod scale;
 mod signal;
 mod ssh;
 mod status;
-mod targets;
+pub(crate) mod targets;
 mod up;
 mod validate;
 pub(crate) mod why;

@@ -269,14 +269,14 @@ fn a_killed_deployment_is_gone_on_with_and_nothing_done_is_done_again() {
 }
 
 #[test]
-fn a_new_machine_is_welcomed_once() {
+fn a_machine_that_is_found_twice_is_one_target() {
     let bed = Bed::local(1);
     bed.must(0, &["up", "--yes"]);
     let log = bed.path("log");
     let node = &json(&bed, 0, &["nodes"])["nodes"][0]["access"];
     let (host, port) = (node["host"].as_str(), node["port"].as_u64());
     let (host, port) = (host.expect("a text"), port.expect("a number"));
-    // The same machine, known only by its address: the journal knows its host key.
+    // The provider lists what the journal knows.
     let config = format!(
         "{}\n[targets.all]\nwelcome = \"echo welcome >> {}\"\n[[targets.all.discover]]\n\
          provider = \"here\"\n",
@@ -499,6 +499,9 @@ fn two_hundred_real_servers_with_everything_that_may_go_wrong() {
         assert_eq!(node(dead)["attempts"], 2, "tried again once");
     }
     assert_eq!(count(&report, "succeeded"), 194);
+    let one = format!("{user}@127.0.10.9:{port}");
+    let ran = bed.must(0, &["exec", "-t", &one, "--", "echo here"]);
+    assert!(ran.stdout.contains("here"), "{}", ran.stdout);
     let ran_on = || {
         let text = fs::read_to_string(&log).expect("it ran");
         let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();

@@ -137,7 +137,9 @@ impl Stage {
         let folder = tempfile::tempdir().unwrap();
         let clock = VirtualClock::new();
         let remote = Scripted::new(&clock);
-        let store = Store::open(&folder.path().join("journal.db")).await.unwrap();
+        let store = Store::open(&folder.path().join("journal.db"))
+            .await
+            .unwrap();
         let shared: Arc<dyn fleetwright_core::Clock> = Arc::new(clock.clone());
         let recorder = Recorder::new(store.clone(), Arc::clone(&shared), Vec::new());
         let engine = Engine::new(
@@ -184,7 +186,10 @@ fn targets(machines: usize) -> Vec<Target> {
     (0..machines)
         .map(|number| Target {
             name: format!("m{number}"),
-            access: format!("m{number}").parse::<TargetAddress>().unwrap().access(),
+            access: format!("m{number}")
+                .parse::<TargetAddress>()
+                .unwrap()
+                .access(),
             group: None,
             node: None,
             origins: vec![TargetOrigin::Given],
@@ -215,7 +220,9 @@ fn states(deployed: &Deployed) -> Vec<DeployedState> {
 async fn only_what_was_certainly_not_begun_is_tried_again() {
     let stage = Stage::new().await;
     stage.remote.says("m0", &[Answer::Refused, Answer::Refused]);
-    stage.remote.says("m1", &[Answer::Refused, Answer::Refused, Answer::Refused]);
+    stage
+        .remote
+        .says("m1", &[Answer::Refused, Answer::Refused, Answer::Refused]);
     stage.remote.says("m2", &[Answer::Lost]);
     stage.remote.says("m3", &[Answer::WrongKey]);
     stage.remote.says("m4", &[Answer::Ends(1, 1)]);
@@ -236,7 +243,11 @@ async fn only_what_was_certainly_not_begun_is_tried_again() {
     assert_eq!(deployed.deployment.outcome, Some(DeploymentOutcome::Failed));
     assert_eq!(deployed.nodes[4].stderr, "said 1\n");
     // What is told is what is written down, and what happened.
-    let stored = stage.store.deployed_nodes(deployed.deployment.id).await.unwrap();
+    let stored = stage
+        .store
+        .deployed_nodes(deployed.deployment.id)
+        .await
+        .unwrap();
     assert_eq!(stored, deployed.nodes);
     let events = stage.store.events_after(0, 100).await.unwrap();
     let ended = events
@@ -253,7 +264,9 @@ async fn going_on_runs_all_that_are_not_right_and_nothing_else() {
     stage.deploy(wish("switch"), 4).await;
     let again = stage.resume().await.unwrap();
     assert_eq!(again.deployment.outcome, Some(DeploymentOutcome::Succeeded));
-    let runs: Vec<usize> = (0..4).map(|m| stage.remote.on(&format!("m{m}")).len()).collect();
+    let runs: Vec<usize> = (0..4)
+        .map(|m| stage.remote.on(&format!("m{m}")).len())
+        .collect();
     assert_eq!(runs, [1, 2, 2, 1]);
     assert_eq!(stage.resume().await.unwrap_err().kind(), Kind::NotFound);
     // It is all there now.
@@ -272,21 +285,34 @@ async fn what_succeeded_before_is_brought_back_where_it_fails() {
     assert_eq!(states(&deployed)[0], DeployedState::Failed);
     let back = deployed.nodes[0].rolled_back.as_ref().unwrap();
     assert!(back.succeeded, "{back:?}");
-    assert_eq!(stage.remote.on("m0"), ["switch v1", "switch v2", "switch v1"]);
+    assert_eq!(
+        stage.remote.on("m0"),
+        ["switch v1", "switch v2", "switch v1"]
+    );
     assert_eq!(stage.remote.on("m1"), ["switch v1", "switch v2"]);
     // The third one has no version before, and that is said.
     stage.remote.says("m2", &[Answer::Ends(7, 1)]);
     let mut third = wish("switch v3");
     third.rollback = Some(Rollback::Command("back".into()));
     let deployed = stage.deploy(third, 3).await;
-    assert_eq!(deployed.nodes[2].rolled_back.as_ref().unwrap().command.as_deref(), Some("back"));
+    assert_eq!(
+        deployed.nodes[2]
+            .rolled_back
+            .as_ref()
+            .unwrap()
+            .command
+            .as_deref(),
+        Some("back")
+    );
     assert_eq!(stage.remote.on("m2"), ["switch v2", "switch v3", "back"]);
 }
 
 #[tokio::test]
 async fn a_machine_counts_when_its_check_agrees_and_a_slow_one_keeps_its_place() {
     let stage = Stage::new().await;
-    stage.remote.says("m0", &[Answer::Ends(0, 30), Answer::Ends(1, 1)]);
+    stage
+        .remote
+        .says("m0", &[Answer::Ends(0, 30), Answer::Ends(1, 1)]);
     let mut careful = wish("switch");
     careful.check = Some("is-up".into());
     careful.rollout = RolloutPolicy {
@@ -299,7 +325,10 @@ async fn a_machine_counts_when_its_check_agrees_and_a_slow_one_keeps_its_place()
     let deployed = stage.deploy(careful, 4).await;
     let took = fleetwright_core::Clock::now(&stage.clock).duration_since(before);
     assert_eq!(deployed.count(DeployedState::Succeeded), 3);
-    assert_eq!(deployed.nodes[0].error.as_ref().unwrap().message, "the check ended with status 1");
+    assert_eq!(
+        deployed.nodes[0].error.as_ref().unwrap().message,
+        "the check ended with status 1"
+    );
     // 30 s and the check, the pause, and two quick ones.
     assert_eq!(took.as_secs(), 31 + 300 + 2);
     assert_eq!(stage.remote.at_once.lock().unwrap().1, 2);
@@ -309,7 +338,9 @@ async fn a_machine_counts_when_its_check_agrees_and_a_slow_one_keeps_its_place()
 async fn nothing_begins_when_the_time_for_all_is_over() {
     let stage = Stage::new().await;
     for machine in 0..4 {
-        stage.remote.says(&format!("m{machine}"), &[Answer::Ends(0, 40)]);
+        stage
+            .remote
+            .says(&format!("m{machine}"), &[Answer::Ends(0, 40)]);
     }
     let mut slow = wish("switch");
     slow.rollout.parallel = 1;
@@ -320,11 +351,17 @@ async fn nothing_begins_when_the_time_for_all_is_over() {
     let targets = targets(4);
     let work = stage.engine.deploy(slow, &targets, &options);
     let deployed = stage.clock.run(&[&stage.store], work).await.unwrap();
-    assert_eq!(deployed.deployment.outcome, Some(DeploymentOutcome::Stopped));
+    assert_eq!(
+        deployed.deployment.outcome,
+        Some(DeploymentOutcome::Stopped)
+    );
     assert_eq!(deployed.count(DeployedState::Succeeded), 2);
     assert_eq!(deployed.count(DeployedState::Waiting), 2);
     assert!(
-        deployed.deployment.reason.starts_with("the limit of 1m for all is over"),
+        deployed
+            .deployment
+            .reason
+            .starts_with("the limit of 1m for all is over"),
         "{}",
         deployed.deployment.reason
     );
@@ -335,11 +372,20 @@ async fn of_two_deployments_at_once_the_second_is_refused() {
     let stage = Stage::new().await;
     let lease = stage
         .store
-        .acquire("deploy", "another", Timestamp::now(), Duration::from_secs(60))
+        .acquire(
+            "deploy",
+            "another",
+            Timestamp::now(),
+            Duration::from_secs(60),
+        )
         .await
         .unwrap();
     let (targets, options) = (targets(1), options());
-    let error = stage.engine.deploy(wish("switch"), &targets, &options).await.unwrap_err();
+    let error = stage
+        .engine
+        .deploy(wish("switch"), &targets, &options)
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), Kind::Conflict);
     assert!(stage.remote.on("m0").is_empty());
     stage.store.release(lease).await.unwrap();

@@ -37,14 +37,22 @@ async fn look(engine: &Engine) -> TargetSet {
 }
 
 fn names(set: &TargetSet) -> Vec<&str> {
-    set.targets.iter().map(|target| target.name.as_str()).collect()
+    set.targets
+        .iter()
+        .map(|target| target.name.as_str())
+        .collect()
 }
 
 #[tokio::test]
 async fn a_part_that_cannot_be_listed_makes_nothing_vanish_and_a_full_listing_does() {
     let bed = Bed::new(quick());
-    bed.world.add_node("sim-east", "east", role("edge")).unwrap();
-    let west = bed.world.add_node("sim-west", "west", role("edge")).unwrap();
+    bed.world
+        .add_node("sim-east", "east", role("edge"))
+        .unwrap();
+    let west = bed
+        .world
+        .add_node("sim-west", "west", role("edge"))
+        .unwrap();
     bed.world.add_node("sim-west", "other", role("db")).unwrap();
     let engine = bed.engine(edge()).await;
     let set = look(&engine).await;
@@ -74,7 +82,9 @@ async fn a_part_that_cannot_be_listed_makes_nothing_vanish_and_a_full_listing_do
 #[tokio::test]
 async fn given_names_and_filters_choose_among_them() {
     let bed = Bed::new(quick());
-    bed.world.add_node("sim-east", "east", role("edge")).unwrap();
+    bed.world
+        .add_node("sim-east", "east", role("edge"))
+        .unwrap();
     let engine = bed.engine(edge()).await;
     let find = async |given: &[&str], filter: &str| {
         let wish = TargetWish {
@@ -83,10 +93,16 @@ async fn given_names_and_filters_choose_among_them() {
         };
         engine.targets(&wish).await.unwrap()
     };
-    assert_eq!(names(&find(&["east", "10.0.0.9:23"], "").await), ["east", "10.0.0.9:23"]);
+    assert_eq!(
+        names(&find(&["east", "10.0.0.9:23"], "").await),
+        ["east", "10.0.0.9:23"]
+    );
     assert_eq!(names(&find(&[], "label.role=edge").await), ["east"]);
     assert_eq!(names(&find(&[], "origin=targets.edge").await), ["static-1"]);
-    assert_eq!(names(&find(&[], "group=targets.*,provider=sim").await), ["east"]);
+    assert_eq!(
+        names(&find(&[], "group=targets.*,provider=sim").await),
+        ["east"]
+    );
 }
 
 #[tokio::test]
@@ -103,14 +119,24 @@ async fn a_new_machine_is_welcomed_exactly_once_and_a_failure_is_tried_again() {
     };
     let first = welcome(&engine).await;
     assert_eq!((first.done, first.failed), (0, 1));
-    bed.world.add_node("sim-east", "east", role("edge")).unwrap();
+    bed.world
+        .add_node("sim-east", "east", role("edge"))
+        .unwrap();
     let second = welcome(&engine).await;
-    assert_eq!((second.done, second.failed), (1, 0), "the failed one waits its minute");
+    assert_eq!(
+        (second.done, second.failed),
+        (1, 0),
+        "the failed one waits its minute"
+    );
     let third = welcome(&engine).await;
     assert_eq!((third.done, third.failed), (0, 0));
     // Two processes at once: one of them does it.
-    bed.world.add_node("sim-east", "late", role("edge")).unwrap();
-    let other = bed.engine_with(edge(), Some(Arc::clone(&remote) as _)).await;
+    bed.world
+        .add_node("sim-east", "late", role("edge"))
+        .unwrap();
+    let other = bed
+        .engine_with(edge(), Some(Arc::clone(&remote) as _))
+        .await;
     let set = look(&engine).await;
     let both = async { tokio::join!(engine.welcome(&set.targets), other.welcome(&set.targets)) };
     let (a, b) = clock.run(&[engine.store(), other.store()], both).await;
