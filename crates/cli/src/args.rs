@@ -12,7 +12,8 @@ use crate::commands::freeze::{FreezeArgs, ThawArgs};
 use crate::commands::health::{Health, Heartbeat};
 use crate::commands::inventory::Inventory;
 use crate::commands::notify::Notify;
-use crate::commands::watch::WatchArgs;
+use crate::commands::watch::{WatchArgs};
+use crate::commands::targets::{Targeting};
 use crate::commands::why::WhyArgs;
 use crate::commands::why_not::WhyNotArgs;
 use crate::commands::{CostArgs, Deploy, Offers, Scale, Signal, Targets};
@@ -173,11 +174,12 @@ Example:
 Tells what was decided when machines were last asked for, and what would be decided now. Ends with
 status 7 if nothing of that name was considered.")]
     WhyNot(WhyNotArgs),
-    /// Run a command on nodes over SSH, side by side
+    /// Run a command on nodes and other targets over SSH, side by side
     #[command(after_help = "\
 Example:
   fleetwright exec -- uptime
   fleetwright exec --on pool=web -- 'df -h / | tail -n 1'
+  fleetwright exec -t admin@10.0.0.7,@hosts.txt -- uptime
 
 The words after `--` are joined with spaces and given to the shell of the node, as `ssh` does.")]
     Exec(Exec),
@@ -568,7 +570,7 @@ pub(crate) struct NodeArgs {
 #[derive(Debug, Args)]
 pub(crate) struct Exec {
     #[command(flatten)]
-    pub(crate) selection: Selection,
+    pub(crate) targeting: Targeting,
     /// Nodes at the same time
     #[arg(long, short, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) parallel: u16,

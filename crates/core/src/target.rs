@@ -37,13 +37,11 @@ impl Target {
     /// What tells it from every other machine in the journal: the id of the node if a provider
     /// knows it, so that another machine at the same address is another one, else `ssh://host:port`.
     pub fn key(&self) -> String {
-        match &self.node {
-            Some(node) => node.to_string(),
-            None => {
-                let (host, port) = self.endpoint();
-                format!("ssh://{host}:{port}")
-            }
+        if let Some(node) = &self.node {
+            return node.to_string();
         }
+        let (host, port) = self.endpoint();
+        format!("ssh://{host}:{port}")
     }
 
     /// Whether a filter selects it. Besides the properties of nodes it may speak of `group`
@@ -414,7 +412,7 @@ mod tests {
                 "{text}"
             );
         }
-        assert_eq!(target.key(), "edge-1:22");
+        assert_eq!(target.key(), "ssh://edge-1:22");
     }
 
     #[test]

@@ -59,9 +59,10 @@ impl Store {
                 sqlx::query(
                     "DELETE FROM deployment_nodes WHERE deployment NOT IN \
                      (SELECT id FROM deployments ORDER BY began_at DESC LIMIT $1) \
-                     AND EXISTS (SELECT 1 FROM deployment_nodes later \
-                                 WHERE later.node = deployment_nodes.node \
-                                 AND later.began_at > deployment_nodes.began_at)",
+                     AND (began_at IS NULL \
+                          OR EXISTS (SELECT 1 FROM deployment_nodes later \
+                                     WHERE later.node = deployment_nodes.node \
+                                     AND later.began_at > deployment_nodes.began_at))",
                 )
                 .bind(KEPT),
             )

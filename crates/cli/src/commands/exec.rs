@@ -7,7 +7,7 @@ use fleetwright_core::{Access, Command, Error, ErrorReport, Exit as Ended, Kind,
 use fleetwright_remote::{FanOut, FanOutSink, HostResult, fan_out};
 use serde::Serialize;
 
-use crate::args::Exec;
+use crate::args::{Exec, Selection};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::output::{self, Out, count, in_order};
@@ -110,7 +110,21 @@ type Unreachable = Vec<(String, Error)>;
 
 /// The nodes that were asked for. Failed ones too: whoever wants to know why looks there.
 async fn targets(context: &Context, args: &Exec) -> Result<(Targets, Unreachable)> {
-    let filter = args.selection.of_records()?;
+    let is_elsewhere =
+        !args.targeting.given.is_empty() || !context.loaded.config.targets.is_empty();
+    if is_elsewhere {
+        let set = args.targeting.find(context).await?;
+        let targets = set.targets.into_iter().map(|one| (one.name, one.access));
+        let unreachable = set.unreachable.into_iter().map(|one| {
+            let error = Error::new(Kind::Unavailable, one.reason);
+            (one.name, error)
+        });
+        return Ok((targets.collect(), unreachable.collect()));
+    }
+    let filter = Selection {
+        on: args.targeting.on.clone(),
+    }
+    .of_records()?;
     let records = context.nodes(false).await?;
     let chosen = records
         .iter()

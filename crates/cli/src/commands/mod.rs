@@ -32,7 +32,7 @@ mod scale;
 mod signal;
 mod ssh;
 mod status;
-mod targets;
+pub(crate) mod targets;
 mod up;
 mod validate;
 pub(crate) mod watch;

@@ -13,6 +13,7 @@ mod bad_state;
 mod bed;
 mod capacity;
 mod changes;
+mod deploy;
 mod inventory;
 mod json;
 mod kill;

@@ -276,6 +276,8 @@ fn text(bytes: &[u8]) -> String {
     let mut end = &bytes[bytes.len().saturating_sub(KEPT)..];
     if end.len() < bytes.len()
         && let Some(line) = end.iter().position(|byte| *byte == b'\n')
+        // One line that is longer than all that is kept is not dropped for its end.
+        && line + 1 < end.len()
     {
         end = &end[line + 1..];
     }
@@ -295,6 +297,10 @@ mod tests {
             kept.starts_with("line ") && kept.ends_with("line 99999\n"),
             "{kept}"
         );
+        let one_line = "a".repeat(100_000) + "end\n";
+        let kept = text(one_line.as_bytes());
+        assert_eq!(kept.len(), KEPT);
+        assert!(kept.ends_with("aend\n"), "{kept}");
         assert_eq!(text(b"\xffa\0b"), "\u{fffd}a\u{fffd}b");
     }
 }
