@@ -50,7 +50,7 @@ pub use clock::SystemClock;
 pub use converge::{Approval, ConvergeOptions, Outcome, PoolStatus, Standing};
 pub use cost::{Cost, CostGroup, CostKey, CostQuery, CostReport, InFlight, cost};
 pub use decision::{Question, decision_on};
-pub use drift::{Condition, Expectations, MeasureOptions, Measured, severity};
+pub use drift::{Condition, Expectations, KnownDrift, MeasureOptions, Measured, severity};
 pub use engine::Engine;
 pub use execute::{Attempt, Executed, Failure};
 pub use extend::{Extended, Extension};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use fleetwright_core::{Amount, BudgetLine, HourlyPrice, Life, NodeRecord, Result};
 use fleetwright_engine::{
-    Bill, BreakerReport, Engine, PoolSize, PoolStatus, Shortage, budget_lines,
+    Bill, BreakerReport, Engine, KnownDrift, PoolSize, PoolStatus, Shortage, budget_lines,
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -15,7 +15,7 @@ use super::scale::show_decided;
 use crate::background::{self, State};
 use crate::context::{Context, sort};
 use crate::exit::Exit;
-use crate::output::{self, amounts, count, money, runtime};
+use crate::output::{self, age, amounts, count, money, runtime};
 use crate::steps;
 
 #[derive(Serialize)]
@@ -45,6 +45,8 @@ struct Report {
     limits: State,
     /// Places that are not asked, because they failed too often.
     suspended: Vec<Suspended>,
+    /// Machines that differed from what is expected when they were last measured.
+    drift: Vec<KnownDrift>,
 }
 
 /// A place that is not asked.
@@ -100,6 +102,7 @@ pub(super) async fn run(context: &Context) -> Result<Exit> {
         shortages: engine.short_pools(&observation).await?,
         limits: background::state(context).await?,
         suspended: suspended(&engine).await?,
+        drift: engine.known_drift().await?,
     };
     let settled = report.unseen.is_empty() && report.pools.iter().all(PoolStatus::is_settled);
     let exit = if settled {
@@ -166,6 +169,7 @@ pub(super) async fn run(context: &Context) -> Result<Exit> {
     steps::show_budgets(context.out, &report.budgets, false);
     show_decided(context, &report.sizes);
     show_limits(context, &report.limits);
+    show_drift(context, &report);
     Ok(exit)
 }
 
@@ -289,6 +293,23 @@ fn in_words(end: &End, now: Timestamp) -> String {
         "-".to_owned()
     } else {
         parts.join(", ")
+    }
+}
+
+fn show_drift(context: &Context, report: &Report) {
+    let known = &report.drift;
+    if let Some(oldest) = known.iter().map(|one| one.at).min() {
+        let verb = if known.len() == 1 {
+            "differs"
+        } else {
+            "differ"
+        };
+        context.out.note(&format!(
+            "drift: {} {verb} from what is expected, as measured up to {} ago; `fleetwright drift` \
+             tells more",
+            count(known.len(), "node"),
+            age(oldest, report.observed_at)
+        ));
     }
 }
 

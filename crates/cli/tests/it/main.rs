@@ -13,6 +13,8 @@ mod bad_state;
 mod bed;
 mod capacity;
 mod changes;
+mod drift;
+mod drift_ssh;
 mod inventory;
 mod json;
 mod kill;

@@ -4,6 +4,7 @@ mod blind;
 mod claims;
 mod clouds;
 mod decisions;
+mod drift;
 mod interruptions;
 mod life;
 mod money;
