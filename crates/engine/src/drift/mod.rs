@@ -29,7 +29,7 @@ use fleetwright_core::{
 };
 use fleetwright_store::Measurement;
 use futures::{StreamExt as _, stream};
-use jiff::Timestamp;
+use jiff::{Timestamp, Unit};
 
 use crate::{Engine, Fleet};
 use answer::Transcript;
@@ -132,7 +132,9 @@ impl Engine {
         let group = target.group.as_ref();
         let probes = self.fleet.probes(group);
         let asked = ask(remote, &*self.clock, target, probes).await;
-        let at = self.clock.now();
+        // As exact as the journal keeps it: the same instant reads the same from there.
+        let now = self.clock.now();
+        let at = now.round(Unit::Microsecond).unwrap_or(now);
         let reached = asked.as_ref().map(|_| ()).map_err(Error::report);
         let findings = asked.map_or_else(
             |_| Vec::new(),

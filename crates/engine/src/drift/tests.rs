@@ -95,10 +95,14 @@ fn commands_are_measured_whatever_they_print() {
             sha256: Some(zeros.as_str().to_owned()),
             ..command(big)
         })),
+        probe(Check::Command(CommandCheck {
+            output: Some("0".into()),
+            ..command(&format!("{big}; exit 0"))
+        })),
         // Lines of ours, at the beginning of a line.
         probe(Check::Command(CommandCheck {
-            output: Some("\nended 2 0\ndone".into()),
-            ..command("printf '\\nended 2 0\\ndone\\n'; echo status 9 >&2")
+            output: Some("\nended 3 0\ndone".into()),
+            ..command("printf '\\nended 3 0\\ndone\\n'; echo status 9 >&2")
         })),
         probe(Check::Command(command("exit 3"))),
         probe(Check::Command(command("kill -TERM $$"))),
@@ -113,11 +117,11 @@ fn commands_are_measured_whatever_they_print() {
         let all = run(&shell, &probes);
         let verdicts: Vec<&str> = all.iter().map(|judged| judged.verdict.as_str()).collect();
         let wanted = [
-            "agrees", "agrees", "agrees", "differs", "differs", "missing", "agrees",
+            "agrees", "agrees", "differs", "agrees", "differs", "differs", "missing", "agrees",
         ];
         assert_eq!(verdicts, wanted, "{shell:?} {all:#?}");
         assert_eq!(
-            all[4].verdict.reason(),
+            all[5].verdict.reason(),
             Some("it ended with status 143 instead of 0")
         );
     }
