@@ -6,11 +6,14 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use fleetwright_core::{Error, Filter, Kind, Result, Span};
 
 use crate::commands::capacity::Capacity;
+use crate::commands::cordon::{Cordon, Drain, Uncordon};
 use crate::commands::drift::DriftArgs;
+use crate::commands::health::{Health, Heartbeat};
 use crate::commands::inventory::Inventory;
+use crate::commands::notify::Notify;
 use crate::commands::why::WhyArgs;
 use crate::commands::why_not::WhyNotArgs;
-use crate::commands::{CostArgs, Offers, Scale, Signal};
+use crate::commands::{CostArgs, Deploy, Offers, Scale, Signal, Targets};
 
 /// Gets machines from any cloud, exactly once, and keeps them as they should be.
 #[derive(Debug, Parser)]
@@ -188,6 +191,28 @@ What is expected stands in `[[pools.<name>.probes]]` and `[[targets.<name>.probe
 found out. If it cannot be looked up here what is expected, the status is that of the error: 15 if
 there is no Nix here.")]
     Drift(DriftArgs),
+    /// List the machines that are logged in to: nodes, addresses, what providers list
+    #[command(after_help = "\
+Examples:
+  fleetwright targets
+  fleetwright targets --on group=targets.edge
+  fleetwright targets -t admin@10.0.0.7:2222,@hosts.txt
+
+Providers are asked for the machines of `[[targets.<name>.discover]]`. Ends with status 20 if a part
+could not be looked at: what was found there before is listed then.")]
+    Targets(Targets),
+    /// Bring a command, a script or files to many machines: a canary, then batch by batch
+    #[command(after_help = "\
+Examples:
+  fleetwright deploy 'nixos-rebuild switch'
+  fleetwright deploy --on pool=web --canary 1 --batch 25% --max-fail 2 'systemctl restart app'
+  fleetwright deploy --push ./site:/srv/site --script setup.sh --check 'curl -fs localhost'
+  fleetwright deploy --rollback previous 'app-switch v2'
+  fleetwright deploy --resume
+
+A second run leaves out the machines that have the same already. Ends with status 23 if a machine
+failed, and with 20 if machines had no turn.")]
+    Deploy(Box<Deploy>),
     /// Log in to a node with the system's ssh
     #[command(after_help = "\
 Example:
@@ -195,6 +220,58 @@ Example:
   fleetwright ssh default-local-1a2b3c4d-0 -- uptime
   fleetwright ssh --print               print the command instead of running it")]
     Ssh(Ssh),
+    /// Look how nodes are: whether they answer, their probes, heartbeats and GPUs
+    #[command(after_help = "\
+Example:
+  fleetwright health
+  fleetwright health gpu --json
+  fleetwright health --recorded         what is known, without looking
+
+Each run is one report, and reports are counted: `health.failures` bad ones in a row make a node
+unhealthy, `health.successes` good ones healthy again. What cannot be found out counts neither way.
+Exit status: 0 all healthy, 21 a node is unhealthy, 27 a node was not reached, 20 something is not
+known.")]
+    Health(Health),
+    /// Note that a node lives: for schedulers and scripts that know
+    #[command(after_help = "\
+Example:
+  fleetwright heartbeat web-1a2b3c4d-0
+
+Nodes whose pool has `health.heartbeat` need one at least that often.")]
+    Heartbeat(Heartbeat),
+    /// See to it that nothing new is started on nodes, or show which are cordoned
+    #[command(after_help = "\
+Example:
+  fleetwright cordon web-1a2b3c4d-0 --reason 'a fan is loud'
+  fleetwright cordon                    show those that are cordoned
+
+Runs the pool's hook `hooks.cordon`. If that fails the node is released again, and the command ends
+with status 23.")]
+    Cordon(Cordon),
+    /// Cordon nodes, take them from their balancer, and have what runs on them moved away
+    #[command(after_help = "\
+Example:
+  fleetwright drain web-1a2b3c4d-0 --timeout 5m
+
+Runs the pool's hook `hooks.drain` when the balancer has let go. If the hook fails the node is
+released again, and the command ends with status 23. The node itself stays.")]
+    Drain(Drain),
+    /// Let nodes be used again
+    #[command(after_help = "\
+Example:
+  fleetwright uncordon web-1a2b3c4d-0
+
+Runs the pool's hook `hooks.uncordon`. If that fails the node stays cordoned, and the command ends
+with status 23.")]
+    Uncordon(Uncordon),
+    /// Send notifications that are still to be sent, show the latest, or test webhooks
+    #[command(after_help = "\
+Example:
+  fleetwright notify --test ops
+  fleetwright notify --wait 1m
+
+Ends with status 20 if a message was not taken.")]
+    Notify(Notify),
     /// Show what happened, and go on showing it
     #[command(after_help = "\
 Example:
@@ -415,18 +492,23 @@ impl Selection {
     /// `Invalid` if it speaks of what only a provider knows: it would select nothing.
     pub(crate) fn of_records(&self) -> Result<Filter> {
         let filter = self.on.clone().unwrap_or_default();
-        match filter
-            .terms()
-            .iter()
-            .find(|term| term.key().starts_with("metadata."))
-        {
-            Some(term) => Err(Error::new(
-                Kind::Invalid,
-                format!("`{}` is known to the providers only", term.key()),
-            )
-            .with_hint("`fleetwright nodes --live` asks them")),
-            None => Ok(filter),
+        for term in filter.terms() {
+            if term.key().starts_with("metadata.") {
+                return Err(Error::new(
+                    Kind::Invalid,
+                    format!("`{}` is known to the providers only", term.key()),
+                )
+                .with_hint("`fleetwright nodes --live` asks them"));
+            }
+            if matches!(term.key(), "group" | "address" | "origin") {
+                return Err(Error::new(
+                    Kind::Invalid,
+                    format!("`{}` is a property of targets, not of nodes", term.key()),
+                )
+                .with_hint("`fleetwright targets` takes it"));
+            }
         }
+        Ok(filter)
     }
 }
 

@@ -51,7 +51,7 @@ pub(crate) const OUTCOMES: [(u8, &str); 13] = [
     ),
     (
         21,
-        "findings: `audit`, `plan --check` or `validate` found something",
+        "findings: `audit`, `health`, `plan --check` or `validate` found something",
     ),
     (
         22,

@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use fleetwright_core::{BudgetOutcome, Event, EventKind, Life};
+use fleetwright_core::{BudgetOutcome, Event, EventKind, HealResult, Life};
 use fleetwright_engine::Listener;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -82,6 +82,10 @@ pub(crate) fn line(what: &EventKind) -> Option<String> {
     Some(match what {
         EventKind::Observed { gaps, .. } if gaps.is_empty() => return None,
         EventKind::Planned { .. }
+        // `deploy` shows its own progress.
+        | EventKind::DeploymentStarted { .. }
+        | EventKind::NodeDeployed { .. }
+        | EventKind::DeploymentEnded { .. }
         | EventKind::ClaimFulfilled {
             shortfall: None, ..
         }
@@ -217,6 +221,83 @@ pub(crate) fn line(what: &EventKind) -> Option<String> {
             format!("  ! what `{provider}` announces is not seen: {error}")
         }
         EventKind::DrainCommandEnded { name, reason, .. } => format!("  ~ {name}: {reason}"),
+        EventKind::HealthChanged {
+            target, to, reason, ..
+        } => format!("  ~ {target} is {to}: {reason}"),
+        EventKind::CordonChanged {
+            target,
+            phase: Some(phase),
+            reason,
+            ..
+        } => format!("  ~ {target} is {phase}: {reason}"),
+        EventKind::CordonChanged { target, reason, .. } => {
+            format!("  ~ {target} is not cordoned any more: {reason}")
+        }
+        EventKind::HookEnded {
+            target,
+            hook,
+            error: Some(error),
+            ..
+        } => format!("  ! {target}: {hook}: {error}"),
+        EventKind::HookEnded { target, hook, .. } => {
+            format!("  ~ {target}: the hook `{hook}` has ended")
+        }
+        EventKind::NotificationLost {
+            webhook,
+            about,
+            error,
+        } => format!("  ! {webhook} was not told of {about}: {error}"),
+        EventKind::Welcomed {
+            name,
+            succeeded,
+            reason,
+            ..
+        } => {
+            let sign = if *succeeded { '+' } else { '!' };
+            format!("  {sign} {name} welcomed: {reason}")
+        }
         EventKind::Braked { reason } => format!("  ! nothing was done: {reason}"),
+        EventKind::CaseOpened {
+            target,
+            subject,
+            severity,
+            reason,
+            ..
+        } => format!("  ! {target} {subject} ({severity}): {reason}"),
+        EventKind::HealBegan {
+            target,
+            action,
+            reason,
+            ..
+        } => format!("  ~ {target} {action}: {reason}"),
+        EventKind::HealEnded {
+            target,
+            action,
+            result,
+            reason,
+            ..
+        } => {
+            let sign = if *result == HealResult::Failed { "!" } else { "~" };
+            format!("  {sign} {target} {action} {}: {reason}", result.as_str())
+        }
+        EventKind::HealHeld {
+            target,
+            action,
+            reason,
+            ..
+        } => {
+            let action = action.map_or_else(String::new, |action| format!("{action} "));
+            format!("  . {target}: {action}held back: {reason}")
+        }
+        EventKind::CaseClosed {
+            target,
+            subject,
+            how,
+            reason,
+            ..
+        } => format!("  + {target} {subject} {}: {reason}", how.as_str()),
+        EventKind::Frozen { freeze } => format!("  ! {freeze}"),
+        EventKind::Thawed { group: Some(group) } => format!("  + {group} is thawed"),
+        EventKind::Thawed { group: None } => "  + everything is thawed".to_owned(),
     })
 }

@@ -2,9 +2,14 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::ability::InterruptionKind;
-use crate::{BudgetOutcome, ClaimId, ErrorReport, HourlyPrice, Life, NodeId, Operation};
+use crate::{
+    BudgetOutcome, CaseEnding, ClaimId, CordonPhase, DeployedState, DeploymentId,
+    DeploymentOutcome, ErrorReport, Freeze, HealAction, HealResult, HealthState, HourlyPrice, Life,
+    NodeId, Operation, Severity, Subject, TargetGroupName,
+};
 
 /// Something that happened, with its time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -238,10 +243,179 @@ pub enum EventKind {
         /// How, in words.
         reason: String,
     },
+    /// A machine became healthy, unhealthy or unreachable.
+    HealthChanged {
+        /// Name of the machine.
+        target: String,
+        /// The node, if a provider knows it.
+        node: Option<NodeId>,
+        /// How it was.
+        from: HealthState,
+        /// How it is.
+        to: HealthState,
+        /// Why, in words.
+        reason: String,
+    },
+    /// A machine was cordoned, is drained, or may be used again.
+    CordonChanged {
+        /// Name of the machine.
+        target: String,
+        /// The node, if a provider knows it.
+        node: Option<NodeId>,
+        /// How far the cordon is; absent: it may be used again.
+        phase: Option<CordonPhase>,
+        /// Why, in words.
+        reason: String,
+    },
+    /// A hook has ended on a machine, or for it.
+    HookEnded {
+        /// Name of the machine.
+        target: String,
+        /// The node, if a provider knows it.
+        node: Option<NodeId>,
+        /// Which: `cordon`, `drain` or `uncordon`.
+        hook: String,
+        /// Why it failed; absent: it did not.
+        error: Option<ErrorReport>,
+    },
+    /// A notification could not be delivered and is given up.
+    NotificationLost {
+        /// Which webhook.
+        webhook: String,
+        /// What it was about: `drift-opened`.
+        about: String,
+        /// Why.
+        error: ErrorReport,
+    },
+    /// A deployment began, or went on.
+    DeploymentStarted {
+        /// Which.
+        deployment: DeploymentId,
+        /// What is brought, in a few words.
+        what: String,
+        /// To how many machines, without those that are right already.
+        nodes: usize,
+    },
+    /// The turn of a machine in a deployment has ended.
+    NodeDeployed {
+        /// Which deployment.
+        deployment: DeploymentId,
+        /// Which node, if a provider knows it.
+        node: Option<NodeId>,
+        /// Its name.
+        name: String,
+        /// How its turn ended.
+        state: DeployedState,
+        /// Why, in words.
+        reason: String,
+    },
+    /// A deployment ended.
+    DeploymentEnded {
+        /// Which.
+        deployment: DeploymentId,
+        /// How.
+        outcome: DeploymentOutcome,
+        /// Why, in words.
+        reason: String,
+    },
+    /// The `welcome` command of a group has ended on a machine that was seen for the first time.
+    Welcomed {
+        /// Which node, if a provider knows it.
+        node: Option<NodeId>,
+        /// Its name.
+        name: String,
+        /// Whether it ended with status 0.
+        succeeded: bool,
+        /// How, in words.
+        reason: String,
+    },
     /// A plan that removes too much was not executed.
     Braked {
         /// Why, in words.
         reason: String,
+    },
+    /// Something is wrong with a machine.
+    CaseOpened {
+        /// Which case.
+        case: Uuid,
+        /// The machine.
+        target: String,
+        /// Its node.
+        node: Option<NodeId>,
+        /// Whose policies hold for it.
+        group: Option<TargetGroupName>,
+        /// What is wrong.
+        subject: Subject,
+        /// How bad that is.
+        severity: Severity,
+        /// What was seen.
+        reason: String,
+    },
+    /// Something is about to be done about it.
+    HealBegan {
+        /// Which case.
+        case: Uuid,
+        /// The machine.
+        target: String,
+        /// Its node.
+        node: Option<NodeId>,
+        /// What is done.
+        action: HealAction,
+        /// Why.
+        reason: String,
+    },
+    /// It was done, and measured again.
+    HealEnded {
+        /// Which case.
+        case: Uuid,
+        /// The machine.
+        target: String,
+        /// Its node.
+        node: Option<NodeId>,
+        /// What was done.
+        action: HealAction,
+        /// Whether it helped.
+        result: HealResult,
+        /// Why, in words.
+        reason: String,
+    },
+    /// Something would be done and is not, for a reason that was not told before.
+    HealHeld {
+        /// Which case.
+        case: Uuid,
+        /// The machine.
+        target: String,
+        /// Its node.
+        node: Option<NodeId>,
+        /// What would be done, if that is clear.
+        action: Option<HealAction>,
+        /// Why not.
+        reason: String,
+    },
+    /// A machine is right again, or nobody looks at it any more.
+    CaseClosed {
+        /// Which case.
+        case: Uuid,
+        /// The machine.
+        target: String,
+        /// Its node.
+        node: Option<NodeId>,
+        /// What was wrong.
+        subject: Subject,
+        /// How it ended.
+        how: CaseEnding,
+        /// Why, in words.
+        reason: String,
+    },
+    /// From now on nothing is healed there.
+    Frozen {
+        /// Where, how long and why.
+        freeze: Freeze,
+    },
+    /// Healing goes on.
+    Thawed {
+        /// Where; absent: everywhere.
+        group: Option<TargetGroupName>,
     },
 }
 
@@ -254,7 +428,17 @@ impl EventKind {
             | Self::UseChanged { node, .. }
             | Self::InterruptionNoticed { node, .. }
             | Self::DrainCommandEnded { node, .. } => Some(node),
-            Self::StepFailed { node, .. } => node.as_ref(),
+            Self::StepFailed { node, .. }
+            | Self::CaseOpened { node, .. }
+            | Self::HealBegan { node, .. }
+            | Self::HealEnded { node, .. }
+            | Self::HealHeld { node, .. }
+            | Self::CaseClosed { node, .. }
+            | Self::HealthChanged { node, .. }
+            | Self::CordonChanged { node, .. }
+            | Self::HookEnded { node, .. }
+            | Self::NodeDeployed { node, .. }
+            | Self::Welcomed { node, .. } => node.as_ref(),
             _ => None,
         }
     }
@@ -283,7 +467,22 @@ impl EventKind {
             Self::InterruptionNoticed { .. } => "interruption-noticed",
             Self::NoticesUnseen { .. } => "notices-unseen",
             Self::DrainCommandEnded { .. } => "drain-command-ended",
+            Self::HealthChanged { .. } => "health-changed",
+            Self::CordonChanged { .. } => "cordon-changed",
+            Self::HookEnded { .. } => "hook-ended",
+            Self::NotificationLost { .. } => "notification-lost",
+            Self::DeploymentStarted { .. } => "deployment-started",
+            Self::NodeDeployed { .. } => "node-deployed",
+            Self::DeploymentEnded { .. } => "deployment-ended",
+            Self::Welcomed { .. } => "welcomed",
             Self::Braked { .. } => "braked",
+            Self::CaseOpened { .. } => "case-opened",
+            Self::HealBegan { .. } => "heal-began",
+            Self::HealEnded { .. } => "heal-ended",
+            Self::HealHeld { .. } => "heal-held",
+            Self::CaseClosed { .. } => "case-closed",
+            Self::Frozen { .. } => "frozen",
+            Self::Thawed { .. } => "thawed",
         }
     }
 }

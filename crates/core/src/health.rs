@@ -1,5 +1,9 @@
 //! When a machine counts as healthy.
 
+use std::collections::BTreeMap;
+use std::fmt;
+
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +29,10 @@ pub struct Health {
     /// report. Absent: it does not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub heartbeat: Option<Span>,
+    /// A file on the machine that it touches for a heartbeat. Absent: `fleetwright heartbeat`
+    /// tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub heartbeat_file: Option<String>,
     /// What is looked at on machines with NVIDIA GPUs. Absent: nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gpu: Option<GpuHealth>,
@@ -49,8 +57,8 @@ const fn ten_seconds() -> Span {
 
 /// What is looked at on machines with NVIDIA GPUs: `nvidia-smi`, and XID errors in the kernel's log.
 ///
-/// The defaults follow NVIDIA's table of actions:
-/// <https://docs.nvidia.com/deploy/xid-errors/index.html>.
+/// The defaults follow NVIDIA's catalog:
+/// <https://docs.nvidia.com/deploy/xid-errors/analyzing-xid-catalog.html>.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct GpuHealth {
@@ -76,6 +84,7 @@ impl Default for Health {
             unreachable_for: Span::minutes(5),
             probes: Vec::new(),
             heartbeat: None,
+            heartbeat_file: None,
             gpu: None,
         }
     }
@@ -138,4 +147,94 @@ pub enum HookPlace {
     Node,
     /// Where `fleetwright` runs.
     Here,
+}
+
+/// What is known about the health of a machine. It is kept, so that reports are counted over
+/// several runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HealthRecord {
+    /// How it is.
+    pub state: HealthState,
+    /// Since when.
+    pub since: Timestamp,
+    /// When it was looked at last.
+    pub at: Timestamp,
+    /// Bad reports in a row, those included that did not reach it.
+    pub failures: u32,
+    /// Good reports in a row.
+    pub successes: u32,
+    /// Since when nobody reaches it; absent: the last look did.
+    pub unreachable_since: Option<Timestamp>,
+    /// What the last report found wrong.
+    pub reasons: Vec<String>,
+    /// What the last report could not find out.
+    pub unknown: Vec<String>,
+    /// How far its kernel's log was read; absent: never.
+    pub kernel: Option<KernelMark>,
+}
+
+/// How a machine is.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum HealthState {
+    /// Nobody knows: it was never seen to be good, nor bad for long enough.
+    #[default]
+    Unknown,
+    /// It does its work.
+    Healthy,
+    /// It can be reached, and does not do its work.
+    Unhealthy,
+    /// It cannot be reached.
+    Unreachable,
+}
+
+/// How far the log of a kernel was read. Times are those of the log: microseconds since the
+/// machine was started.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KernelMark {
+    /// Which start of the machine: `/proc/sys/kernel/random/boot_id`.
+    pub boot_id: String,
+    /// When the log was read.
+    pub read_until: u64,
+    /// The last XID that was seen.
+    pub last_xid: Option<u64>,
+    /// Fatal XID codes since the machine was started, with what the kernel said.
+    pub fatal: BTreeMap<u32, String>,
+}
+
+impl HealthRecord {
+    /// What is known about a machine that nobody has looked at yet.
+    pub const fn new(at: Timestamp) -> Self {
+        Self {
+            state: HealthState::Unknown,
+            since: at,
+            at,
+            failures: 0,
+            successes: 0,
+            unreachable_since: None,
+            reasons: Vec::new(),
+            unknown: Vec::new(),
+            kernel: None,
+        }
+    }
+}
+
+impl HealthState {
+    /// The name used in JSON and tables.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Healthy => "healthy",
+            Self::Unhealthy => "unhealthy",
+            Self::Unreachable => "unreachable",
+        }
+    }
+}
+
+impl fmt::Display for HealthState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
 }

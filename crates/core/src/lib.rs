@@ -16,12 +16,15 @@ pub mod ability;
 mod account;
 mod billing;
 mod budget;
+mod case;
 mod claim;
 mod clock;
 mod cloud_init;
+mod cordon;
 mod count;
 mod dead_man;
 mod decision;
+mod deployment;
 mod disruption;
 mod duration;
 mod error;
@@ -32,6 +35,7 @@ mod hash;
 mod healing;
 mod health;
 mod id;
+mod incident;
 mod label;
 mod listing;
 mod markets;
@@ -62,12 +66,18 @@ pub use budget::{
     Budget, BudgetAction, BudgetLimit, BudgetLine, BudgetOutcome, BudgetVerdict, DroppedOffer,
     Period, PlanMoney,
 };
+pub use case::{Case, CaseEnd, CaseEnding, Freeze, HealAttempt, HealEnd, HealResult, Subject};
 pub use claim::{Claim, ClaimId, ClaimState};
 pub use clock::Clock;
 pub use cloud_init::{CLOUD_INIT_RESERVE, cloud_init};
+pub use cordon::{Cordon, CordonPhase};
 pub use count::Count;
 pub use dead_man::{DEAD_MAN_RENEWAL, with_dead_man};
 pub use decision::{Closed, Counts, Decision, DecisionId, Excluded, Wish};
+pub use deployment::{
+    DeployedFile, DeployedNode, DeployedState, Deployment, DeploymentId, DeploymentOutcome,
+    DeploymentSpec, Rollback, RolledBack, RolloutPolicy,
+};
 pub use disruption::{Disruption, DisruptionBudget, Portion};
 pub use duration::{Span, parse_duration};
 pub use error::{Effect, Error, ErrorReport, Kind, Remedy, Result, Scope};
@@ -76,8 +86,11 @@ pub use filter::{Filter, Term, glob};
 pub use gpu::{GpuForm, GpuModel, GpuWish};
 pub use hash::{Fingerprint, fingerprint};
 pub use healing::{HealAction, Healing, RungLimits};
-pub use health::{GpuHealth, Health, HealthProbe, Hook, HookPlace, Hooks};
+pub use health::{
+    GpuHealth, Health, HealthProbe, HealthRecord, HealthState, Hook, HookPlace, Hooks, KernelMark,
+};
 pub use id::{NodeId, check_name};
+pub use incident::{Incident, IncidentKind, Message, Messenger};
 pub use label::{Labels, keys};
 pub use listing::{Coverage, Gap, ListRequest, Listing};
 pub use markets::{Markets, SpotSoldOut};

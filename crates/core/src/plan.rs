@@ -74,6 +74,20 @@ pub enum Purpose {
         /// Which nodes.
         nodes: Vec<NodeId>,
     },
+    /// These pools at their sizes, with others in the place of some nodes. Nothing is waited for:
+    /// whoever keeps up a fleet looks again anyway.
+    Upkeep {
+        /// Which pools.
+        pools: BTreeSet<String>,
+        /// Nodes that do not count any more, and leave when others serve in their place.
+        replace: Vec<NodeId>,
+    },
+    /// Each of these nodes taken from its balancer if it is cordoned, and put behind it if it is
+    /// not; nothing is made or removed.
+    Balance {
+        /// Which nodes.
+        nodes: BTreeSet<NodeId>,
+    },
     /// Some pools at the size that was decided on; the others are left alone.
     Scale {
         /// Which pools.
@@ -88,8 +102,8 @@ impl Purpose {
     pub fn fills(&self, pool: &str) -> bool {
         match self {
             Self::Converge | Self::Relieve { .. } => true,
-            Self::Scale { pools, .. } => pools.contains(pool),
-            Self::Remove { .. } | Self::Expire { .. } => false,
+            Self::Scale { pools, .. } | Self::Upkeep { pools, .. } => pools.contains(pool),
+            Self::Remove { .. } | Self::Expire { .. } | Self::Balance { .. } => false,
         }
     }
 

@@ -400,9 +400,16 @@ impl Engine {
             })
             .filter(|record| match &options.purpose {
                 Purpose::Scale { pools, .. } => pools.contains(&record.pool),
+                Purpose::Upkeep { .. } => false,
+                Purpose::Balance { nodes } => nodes.contains(&record.id),
                 _ => true,
             })
             .filter(|record| match record.life {
+                Life::Ready | Life::InService
+                    if matches!(options.purpose, Purpose::Balance { .. }) =>
+                {
+                    observation.cordoned.contains(&record.id) && self.is_member(observation, record)
+                }
                 Life::Requested | Life::Booting | Life::Bootstrapping => !removing,
                 Life::Draining | Life::Terminating => true,
                 Life::Ready | Life::InService if self.is_held(record) => !removing,
@@ -417,6 +424,23 @@ impl Engine {
     fn is_held(&self, record: &NodeRecord) -> bool {
         let pool = self.fleet.pools.get(&record.pool);
         is_doomed(record, pool).is_some() && is_draining(record, pool)
+    }
+
+    /// Whether it can be seen which nodes the balancer of a node's pool has, if it has one.
+    fn is_balance_seen(&self, observation: &Observation, record: &NodeRecord) -> bool {
+        let pool = self.fleet.pools.get(&record.pool);
+        pool.is_none_or(|pool| pool.balancer.is_none()) || self.is_balanced(observation, record)
+    }
+
+    /// Whether a balancer still has a node, draining or not.
+    fn is_member(&self, observation: &Observation, record: &NodeRecord) -> bool {
+        let pool = self.fleet.pools.get(&record.pool);
+        let seen = observation.providers.get(record.id.provider());
+        let balancer = pool.and_then(|pool| pool.balancer.as_ref());
+        balancer.zip(seen).is_some_and(|(balancer, seen)| {
+            matches!(seen.balancers.get(balancer), Some(Ok(members))
+                if members.iter().any(|member| member.node == record.id))
+        })
     }
 
     /// Whether a node is, or is about to be, behind a balancer that can be seen.
@@ -451,8 +475,15 @@ impl Engine {
                 .records
                 .iter()
                 .any(|record| nodes.contains(&record.id)),
+            // What is not seen is not known to be let go.
+            Purpose::Balance { nodes } => observation
+                .records
+                .iter()
+                .filter(|record| nodes.contains(&record.id))
+                .all(|record| self.is_balance_seen(observation, record)),
             Purpose::Expire { .. }
             | Purpose::Relieve { .. }
+            | Purpose::Upkeep { .. }
             | Purpose::Scale { wait: false, .. } => plan.withheld.is_empty(),
             Purpose::Scale { pools, wait: true } => {
                 plan.withheld.is_empty()
@@ -608,7 +639,10 @@ fn check_budgets(outgrown: Option<String>) -> Result<()> {
 const fn makes_nodes(purpose: &Purpose) -> bool {
     matches!(
         purpose,
-        Purpose::Converge | Purpose::Relieve { .. } | Purpose::Scale { .. }
+        Purpose::Converge
+            | Purpose::Relieve { .. }
+            | Purpose::Scale { .. }
+            | Purpose::Upkeep { .. }
     )
 }
 

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use fleetwright_core::ability::{Member, MemberHealth};
 use fleetwright_core::{
-    Access, Clock, Coverage, Error, EventKind, ExpectationSource, Kind, Life, ListRequest, Node,
-    NodeId, NodeRecord, NodeState, Prices, Provider, Remote, Result, SignalSource, Stay, Strategy,
+    Access, Clock, Coverage, Error, EventKind, ExpectationSource, Kind, Life, ListRequest,
+    Messenger, Node, NodeId, NodeRecord, NodeState, Prices, Provider, Remote, Result, SignalSource,
+    Stay, Strategy,
 };
 use fleetwright_store::{Lease, Store};
 use futures::StreamExt;
@@ -46,6 +47,8 @@ pub struct Engine {
     pub(crate) sources: Arc<BTreeMap<(String, String), Arc<dyn SignalSource>>>,
     /// Where it is looked up what is expected of machines.
     pub(crate) expectations: Option<Arc<dyn ExpectationSource>>,
+    /// Who is told about incidents, by the names of the webhooks.
+    pub(crate) messengers: Arc<BTreeMap<String, Arc<dyn Messenger>>>,
 }
 
 /// What was seen, and how the records change because of it.
@@ -79,6 +82,7 @@ impl Engine {
             shelf: None,
             sources: Arc::default(),
             expectations: None,
+            messengers: Arc::default(),
         }
     }
 
@@ -100,6 +104,13 @@ impl Engine {
             expectations: Some(source),
             ..self
         }
+    }
+
+    /// Says how the webhooks of the fleet are reached, by name.
+    #[must_use]
+    pub fn with_messengers(mut self, messengers: BTreeMap<String, Arc<dyn Messenger>>) -> Self {
+        self.messengers = Arc::new(messengers);
+        self
     }
 
     /// Corrects prices as the user knows them.
@@ -173,6 +184,7 @@ impl Engine {
             BTreeMap::new()
         };
         let sizes = self.store.sizes().await?;
+        let cordons = self.store.cordons().await?;
         let mut observation = Observation {
             at,
             journal: self.store.journal().to_owned(),
@@ -183,6 +195,7 @@ impl Engine {
             spent_marks,
             turns,
             prices: Arc::clone(&self.prices),
+            cordoned: cordons.into_iter().filter_map(|one| one.node).collect(),
             ..Observation::default()
         };
         observation.written_off = self.written_off(&observation).await?;

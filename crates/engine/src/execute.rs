@@ -267,7 +267,9 @@ impl Engine {
         let records = by_id(observation);
         let mut draining = Vec::new();
         for step in &plan.steps {
+            // A node that is only cordoned stays what it is.
             if let Action::Drain { node, .. } = &step.action
+                && !matches!(plan.purpose, Purpose::Balance { .. })
                 && let Some(record) = records.get(node)
                 && record.life != Life::Draining
             {

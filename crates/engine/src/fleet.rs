@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fleetwright_core::{
     Budget, Currency, Fingerprint, HourlyPrice, Labels, Market, NodeSpec, Pool, TargetGroup,
-    fingerprint, keys,
+    Webhook, fingerprint, keys,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -21,6 +21,8 @@ pub struct Fleet {
     pub pools: BTreeMap<String, Pool>,
     /// Machines that are looked after without being made by us, by name.
     pub targets: BTreeMap<String, TargetGroup>,
+    /// Who is told about incidents.
+    pub notifications: Vec<Webhook>,
     /// Public keys that may log in to every node.
     pub ssh_keys: Vec<String>,
     /// What the engine may not do.

@@ -3,7 +3,7 @@
 //! The order matters. A node that a cloud shows was claimed in the journal before it was made, so
 //! a journal that is read afterwards knows it.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -49,6 +49,8 @@ pub struct Observation {
     /// How many removals were agreed to beforehand, for each pool whose size was decided on: the
     /// brake does not count these.
     pub agreed: BTreeMap<String, usize>,
+    /// Nodes that nothing new is to be started on.
+    pub cordoned: BTreeSet<NodeId>,
     /// Providers whose announcements could not be heard, and why.
     pub deaf: BTreeMap<String, ErrorReport>,
 }

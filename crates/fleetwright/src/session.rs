@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use fleetwright_core::{
-    Clock, HostKeys, Prices, Provider, Remote, Result, SecretSource, SignalSource,
+    Clock, HostKeys, Messenger, Prices, Provider, Remote, Result, SecretSource, SignalSource,
 };
 use fleetwright_engine::{
     Engine, Fleet, Guarded, Listener, Planting, Policy, Recorder, Safety, Shelf, SystemClock,
 };
+use fleetwright_notify::WebhookMessenger;
 use fleetwright_prometheus::Prometheus;
 use fleetwright_remote::{HostKeySeed, Ssh, SshOptions, generate_identity};
 use fleetwright_store::Store;
@@ -112,11 +113,13 @@ impl SessionOptions {
         let providers = providers::build_all(&loaded.config.providers, &context)?;
         loaded.check_providers(&providers)?;
         let sources = sources(&loaded.config, &context.secrets, &self.clock)?;
+        let messengers = messengers(&loaded.config, &context.secrets, &self.clock);
         Ok(Built {
             loaded,
             paths,
             providers,
             sources,
+            messengers,
         })
     }
 }
@@ -139,7 +142,11 @@ struct Built {
     paths: Paths,
     providers: Providers,
     sources: Sources,
+    messengers: Messengers,
 }
+
+/// Who is told about incidents, by name.
+type Messengers = BTreeMap<String, Arc<dyn Messenger>>;
 
 /// Where signals are read, by pool and name.
 type Sources = BTreeMap<(String, String), Arc<dyn SignalSource>>;
@@ -159,6 +166,7 @@ impl Session {
             paths,
             providers,
             sources,
+            messengers,
         } = options.build()?;
         paths.create()?;
         let comment = format!("fleetwright {}", loaded.config.fleet);
@@ -218,7 +226,8 @@ impl Session {
         .with_prices(prices)
         .with_shelf(Shelf::new(paths.offers()))
         .with_sources(sources)
-        .with_expectations(expectations);
+        .with_expectations(expectations)
+        .with_messengers(messengers);
         Ok(Self {
             loaded,
             paths,
@@ -291,12 +300,27 @@ fn sources(
     Ok(sources)
 }
 
+/// The webhooks that are told about incidents.
+fn messengers(
+    config: &Config,
+    secrets: &Arc<dyn SecretSource>,
+    clock: &Arc<dyn Clock>,
+) -> Messengers {
+    let mut messengers = Messengers::new();
+    for webhook in &config.notifications {
+        let messenger = WebhookMessenger::new(webhook, Arc::clone(secrets), Arc::clone(clock));
+        messengers.insert(webhook.name.clone(), Arc::new(messenger));
+    }
+    messengers
+}
+
 fn fleet(config: &Config, public_key: &str) -> Fleet {
     Fleet {
         name: config.fleet.clone(),
         owner: config.owner.clone(),
         pools: config.pools.clone(),
         targets: config.targets.clone(),
+        notifications: config.notifications.clone(),
         ssh_keys: vec![public_key.to_owned()],
         safety: Safety {
             max_removal_percent: config.safety.max_removal_percent,

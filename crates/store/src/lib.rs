@@ -25,12 +25,17 @@
 
 mod breakers;
 mod budgets;
+mod cases;
 mod claims;
+mod cordons;
 mod decisions;
+mod deliveries;
+mod deployments;
 mod error;
 mod events;
 mod file;
 mod findings;
+mod health;
 mod lease;
 mod lifetime;
 mod marks;
@@ -39,15 +44,20 @@ mod schema;
 mod signals;
 mod sizes;
 mod store;
+mod targets;
 mod transaction;
 mod turns;
 
 pub use breakers::{Circuit, Patience};
 pub use budgets::{BudgetState, Draw, Taken, Throttled};
+pub use deliveries::Delivery;
+pub use deployments::LastDeployed;
 pub use findings::Measurement;
+pub use health::HealthChange;
 pub use lease::{Held, Lease};
 pub use lifetime::Lifetime;
 pub use marks::{Admission, Learned, Mark, Shortage};
 pub use signals::{SIGNAL_HISTORY, SignalState, SignalValue};
 pub use sizes::SizeChange;
 pub use store::Store;
+pub use targets::{SeenTarget, WelcomeRecord, WelcomeState};

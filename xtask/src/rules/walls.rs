@@ -5,12 +5,16 @@ use crate::workspace::Package;
 
 /// Which crates of ours a crate may have as normal dependency. Tests may have more: the engine's
 /// tests use the simulated cloud.
-const OURS: [(&str, &[&str]); 12] = [
+const OURS: [(&str, &[&str]); 13] = [
     ("fleetwright-core", &[]),
     ("fleetwright-conformance", &["fleetwright-core"]),
     ("fleetwright-store", &["fleetwright-core"]),
     ("fleetwright-remote", &["fleetwright-core"]),
     ("fleetwright-rest", &["fleetwright-core"]),
+    (
+        "fleetwright-notify",
+        &["fleetwright-core", "fleetwright-rest"],
+    ),
     (
         "fleetwright-prometheus",
         &["fleetwright-core", "fleetwright-rest"],
@@ -30,6 +34,7 @@ const OURS: [(&str, &[&str]); 12] = [
         &[
             "fleetwright-core",
             "fleetwright-engine",
+            "fleetwright-notify",
             "fleetwright-prometheus",
             "fleetwright-remote",
             "fleetwright-store",

@@ -6,18 +6,23 @@ mod audit;
 mod bill;
 pub(crate) mod capacity;
 mod completions;
+pub(crate) mod cordon;
 mod cost;
+mod deploy;
 mod down;
 pub(crate) mod drift;
 mod env;
 mod events;
 mod exec;
 mod extend;
+pub(crate) mod health;
 mod init;
 pub(crate) mod inventory;
 mod limits;
+mod machines;
 mod node;
 mod nodes;
+pub(crate) mod notify;
 mod offers;
 mod outcome;
 mod plan;
@@ -26,14 +31,17 @@ mod scale;
 mod signal;
 mod ssh;
 mod status;
+mod targets;
 mod up;
 mod validate;
 pub(crate) mod why;
 pub(crate) mod why_not;
 
 pub(crate) use cost::CostArgs;
+pub(crate) use deploy::Deploy;
 pub(crate) use scale::Scale;
 pub(crate) use signal::Signal;
+pub(crate) use targets::Targets;
 
 use fleetwright_core::Result;
 
@@ -94,7 +102,15 @@ async fn command(context: &Context, command: Command) -> Result<Exit> {
         Command::Limits => limits::run(context).await,
         Command::Exec(args) => exec::run(context, &args).await,
         Command::Drift(args) => drift::run(context, &args).await,
+        Command::Targets(args) => targets::run(context, &args).await,
+        Command::Deploy(args) => deploy::run(context, &args).await,
         Command::Ssh(args) => ssh::run(context, &args).await,
+        Command::Health(args) => health::run(context, &args).await,
+        Command::Heartbeat(args) => health::beat(context, &args).await,
+        Command::Cordon(args) => cordon::cordon(context, &args).await,
+        Command::Drain(args) => cordon::drain(context, &args).await,
+        Command::Uncordon(args) => cordon::uncordon(context, &args).await,
+        Command::Notify(args) => notify::run(context, &args).await,
         Command::Events(args) => events::run(context, &args).await,
         Command::Cost(args) => cost::run(context, &args).await,
         Command::Adopt(args) => adopt::run(context, &args).await,

@@ -197,7 +197,7 @@ fn nodes_that_cannot_be_reached_are_a_thing_of_their_own() {
     assert_eq!(again["nodes"][0]["since"], edge["since"]);
     drift(&bed, 0, &["web"]);
     bed.must(7, &["drift", "nothing"]);
-    bed.must(7, &["drift", "-t", "unknown.example.com"]);
+    bed.must(3, &["drift", "-t", "unknown.example.com"]);
     bed.must(2, &["drift", "--severity", "awful"]);
     bed.configure(&local(1));
     let nothing = bed.must(3, &["drift"]);

@@ -199,7 +199,7 @@ fn two_hundred_servers_are_measured_and_bad_ones_spoil_no_other() {
         let host = hosts[index].trim_matches('"');
         nodes
             .iter()
-            .find(|node| node["node"] == host)
+            .find(|node| node["address"] == host)
             .expect("each is there once")
     };
     assert_eq!(at(2)["findings"][0]["actual"], "elsewhere");
@@ -233,7 +233,7 @@ fn two_hundred_servers_are_measured_and_bad_ones_spoil_no_other() {
     let nodes = third["nodes"].as_array().expect("a list");
     let again = nodes
         .iter()
-        .find(|node| node["node"] == named[0])
+        .find(|node| node["address"] == named[0])
         .expect("it is there");
     let since = |node: &Value| node["findings"][0]["since"].clone();
     assert_eq!(

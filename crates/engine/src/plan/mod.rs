@@ -53,6 +53,10 @@ pub fn plan(
     let mut planner = Planner {
         ledger: Ledger::new(fleet, observation, &billing),
         verdicts: Vec::new(),
+        replaced: match &purpose {
+            Purpose::Upkeep { replace, .. } => replace.iter().cloned().collect(),
+            _ => HashSet::new(),
+        },
         fleet,
         observation,
         options,
@@ -66,16 +70,18 @@ pub fn plan(
     };
     if let Purpose::Relieve { nodes } = &purpose {
         planner.resolve_claims_beside(nodes);
-    } else {
+    } else if !matches!(purpose, Purpose::Balance { .. }) {
         planner.resolve_claims(&purpose);
         planner.adopt_orphans(&purpose);
     }
     match &purpose {
         Purpose::Converge => planner.converge(None),
         Purpose::Scale { pools, .. } => planner.converge(Some(pools)),
+        Purpose::Upkeep { pools, .. } => planner.keep_up(pools),
         Purpose::Remove { nodes } => planner.remove(nodes.as_deref()),
         Purpose::Expire { idle } => planner.expire(idle),
         Purpose::Relieve { nodes } => planner.relieve(nodes),
+        Purpose::Balance { nodes } => planner.balance(nodes),
     }
     let live = observation
         .records
@@ -83,8 +89,11 @@ pub fn plan(
         .filter(|record| record.life.is_wanted())
         .count();
     let brake = match purpose {
-        Purpose::Remove { .. } | Purpose::Expire { .. } | Purpose::Relieve { .. } => None,
-        Purpose::Converge | Purpose::Scale { .. } => planner.brake(live),
+        Purpose::Remove { .. }
+        | Purpose::Expire { .. }
+        | Purpose::Relieve { .. }
+        | Purpose::Balance { .. } => None,
+        Purpose::Converge | Purpose::Scale { .. } | Purpose::Upkeep { .. } => planner.brake(live),
     };
     let costs = Costs::of(&observation.records, &planner.steps);
     let money = PlanMoney {
@@ -143,6 +152,8 @@ struct Planner<'a> {
     taken: Vec<u32>,
     ledger: Ledger<'a>,
     verdicts: Vec<BudgetVerdict>,
+    /// Nodes that others are to take the place of.
+    replaced: HashSet<NodeId>,
 }
 
 /// Members by provider, balancer and node.
@@ -165,9 +176,11 @@ impl<'a> Planner<'a> {
             let pool = self.fleet.pools.get(&claim.pool);
             let concerned = match purpose {
                 Purpose::Expire { .. } => pool.is_some_and(|pool| pool.limits.ends_nodes()),
-                Purpose::Scale { pools, .. } => pools.contains(&claim.pool),
+                Purpose::Scale { pools, .. } | Purpose::Upkeep { pools, .. } => {
+                    pools.contains(&claim.pool)
+                }
                 Purpose::Converge | Purpose::Remove { .. } => true,
-                Purpose::Relieve { .. } => false,
+                Purpose::Relieve { .. } | Purpose::Balance { .. } => false,
             };
             if !concerned {
                 continue;
@@ -201,11 +214,11 @@ impl<'a> Planner<'a> {
         for node in self.observation.orphans() {
             let concerned = match purpose {
                 Purpose::Expire { .. } => node.label(keys::EXPIRY).is_some(),
-                Purpose::Scale { pools, .. } => node
+                Purpose::Scale { pools, .. } | Purpose::Upkeep { pools, .. } => node
                     .label(keys::POOL)
                     .is_some_and(|pool| pools.contains(pool)),
                 Purpose::Converge | Purpose::Remove { .. } => true,
-                Purpose::Relieve { .. } => false,
+                Purpose::Relieve { .. } | Purpose::Balance { .. } => false,
             };
             if !concerned {
                 continue;
@@ -244,6 +257,15 @@ impl<'a> Planner<'a> {
     /// Every pool at its size; or only some, and of these only those whose size was decided on:
     /// somebody may have given that up meanwhile.
     fn converge(&mut self, only: Option<&BTreeSet<String>>) {
+        self.converge_pools(only, false);
+    }
+
+    /// These pools at their sizes, whoever decided on them.
+    fn keep_up(&mut self, pools: &BTreeSet<String>) {
+        self.converge_pools(Some(pools), true);
+    }
+
+    fn converge_pools(&mut self, only: Option<&BTreeSet<String>>, is_kept: bool) {
         let mut by_pool: BTreeMap<&str, Vec<&'a NodeRecord>> = BTreeMap::new();
         for record in &self.observation.records {
             by_pool.entry(&record.pool).or_default().push(record);
@@ -269,7 +291,7 @@ impl<'a> Planner<'a> {
             }
         }
         for (name, pool) in &self.fleet.pools {
-            let is_decided = self.observation.agreed.contains_key(name);
+            let is_decided = is_kept || self.observation.agreed.contains_key(name);
             if only.is_some_and(|only| !is_decided || !only.contains(name)) {
                 continue;
             }
@@ -313,7 +335,7 @@ impl<'a> Planner<'a> {
             {
                 self.end(record, &reason);
                 ended += 1;
-            } else if record.life.is_wanted() && is_doomed(record, Some(pool)).is_some() {
+            } else if record.life.is_wanted() && self.is_leaving(record, pool).is_some() {
                 doomed.push(*record);
             } else if record.life.is_wanted() {
                 wanted.push(*record);
@@ -334,8 +356,13 @@ impl<'a> Planner<'a> {
                 "pool `{name}` has {} and wants {desired}",
                 plural(have, "node")
             );
-            let all = kept.into_iter().chain(wanted.iter().copied()).collect();
-            let surplus = mix::pick(pool, all, have - desired, desired, generation.short());
+            // Those that nothing new is started on are missed least.
+            let all = kept.into_iter().chain(wanted.iter().copied());
+            let (cordoned, rest): (Vec<_>, Vec<_>) =
+                all.partition(|record| self.observation.cordoned.contains(&record.id));
+            let mut surplus = pick_surplus(cordoned, have - desired, generation.short());
+            let left = have - desired - surplus.len();
+            surplus.extend(mix::pick(pool, rest, left, desired, generation.short()));
             let removals = self.removals;
             for record in &surplus {
                 self.delete(record, &reason);
@@ -348,11 +375,14 @@ impl<'a> Planner<'a> {
         } else if with_orphans < desired {
             let recorded = wanted.iter().chain(&kept).copied();
             let placed = self.placed(name, pool, recorded, orphans);
+            let is_replaced = |record: &&&NodeRecord| is_doomed(record, Some(pool)).is_none();
+            let replaced = doomed.iter().filter(is_replaced).count();
             let gap = Gap {
                 missing: desired - with_orphans,
                 have: with_orphans,
                 ended,
-                doomed: doomed.len(),
+                doomed: doomed.len() - replaced,
+                replaced,
                 wanted: desired,
             };
             self.create(name, pool, gap, placed);
@@ -386,7 +416,9 @@ impl<'a> Planner<'a> {
     }
 
     fn register(&mut self, balancer: &str, wanted: &[&'a NodeRecord]) {
-        for record in wanted.iter().filter(|record| record.life.is_ready()) {
+        let is_open = |record: &NodeRecord| !self.observation.cordoned.contains(&record.id);
+        let ready = wanted.iter().filter(|record| record.life.is_ready());
+        for record in ready.filter(|record| is_open(record)) {
             let provider = record.id.provider();
             let seen = self.observation.providers.get(provider);
             match seen.and_then(|seen| seen.balancers.get(balancer)) {
@@ -453,6 +485,31 @@ impl<'a> Planner<'a> {
         let removals = self.removals;
         self.delete(record, reason);
         self.removals = removals;
+    }
+
+    /// Takes cordoned nodes from their balancers, and puts those that are not behind them.
+    fn balance(&mut self, nodes: &BTreeSet<NodeId>) {
+        for record in &self.observation.records {
+            let pool = self.fleet.pools.get(&record.pool);
+            let balancer = pool.and_then(|pool| pool.balancer.as_deref());
+            let (Some(balancer), true) = (balancer, nodes.contains(&record.id)) else {
+                continue;
+            };
+            if !self.observation.cordoned.contains(&record.id) {
+                self.register(balancer, &[record]);
+                continue;
+            }
+            let (provider, region) = (record.id.provider(), record.id.region());
+            let health = self.members.get(&(provider, balancer, &record.id));
+            if health.is_some_and(|health| **health != MemberHealth::Draining) {
+                let action = Action::Drain {
+                    node: record.id.clone(),
+                    balancer: balancer.to_owned(),
+                };
+                let reason = "it is cordoned".to_owned();
+                self.push(provider, region, record.id.as_str(), action, reason);
+            }
+        }
     }
 
     /// The next step on a node's way out: first it leaves its balancer, and when that has let go of
@@ -541,10 +598,11 @@ impl<'a> Planner<'a> {
 }
 
 /// What a pool has besides the nodes that count.
-fn besides(ended: usize, doomed: usize) -> String {
+fn besides(ended: usize, doomed: usize, replaced: usize) -> String {
     let kinds = [
         (ended, "whose time is over"),
         (doomed, "that the cloud takes away"),
+        (replaced, "in whose place others come"),
     ];
     let told: Vec<String> = kinds
         .iter()

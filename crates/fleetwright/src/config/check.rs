@@ -12,7 +12,7 @@ use fleetwright_core::{
 use super::parse::Places;
 use super::shape::join;
 use super::source::Problem;
-use super::{Config, probes, scaling, suggest};
+use super::{Config, care, probes, scaling, suggest, targets};
 use crate::env::Environment;
 
 /// Longest label key or value that every cloud accepts.
@@ -34,6 +34,9 @@ pub(crate) fn meaning(
     check.budget(config.budget.as_ref(), "budget");
     check.names(config, provider_names);
     check.prices(&config.prices, provider_names);
+    for (key, problem) in targets::problems(config, provider_names, directory, environment) {
+        check.report(&key, problem);
+    }
     for (name, pool) in &config.pools {
         let key = join("pools", name);
         check.pool(pool, &key, provider_names);
@@ -42,6 +45,14 @@ pub(crate) fn meaning(
     }
     for (name, group) in &config.targets {
         check.probes(&group.probes, &join("targets", name));
+    }
+    for (name, group) in &config.targets {
+        for (below, problem) in care::problems(&group.health, &group.hooks) {
+            check.report(&format!("targets.{name}.{below}"), problem);
+        }
+    }
+    for (key, problem) in care::notification_problems(&config.notifications) {
+        check.report(&key, problem);
     }
     let expand = |path: &mut PathBuf| *path = environment.expand(path, directory);
     config.store.path.iter_mut().for_each(expand);
@@ -99,7 +110,8 @@ impl Check<'_> {
                 });
             }
         }
-        if provider_names.is_empty() {
+        // Targets alone need nobody who makes machines.
+        if provider_names.is_empty() && (config.targets.is_empty() || !config.pools.is_empty()) {
             let problem = Problem::new("no provider is configured")
                 .with_hint("add `[providers.local]` and below it `kind = \"local\"`");
             self.report("providers", problem);
@@ -188,6 +200,9 @@ impl Check<'_> {
             }
         }
         self.tenure(pool, key);
+        for (below, problem) in care::problems(&pool.health, &pool.hooks) {
+            self.report(&format!("{key}.{below}"), problem);
+        }
         for (below, problem) in scaling::problems(pool) {
             self.report(&format!("{key}.{below}"), problem);
         }

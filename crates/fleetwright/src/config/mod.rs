@@ -9,6 +9,7 @@
 //! ([`crate::env`]), flags ([`Overrides`]). Everything wrong with a file is reported at once, each
 //! with its line, column, key and a suggestion: [`Problems`].
 
+mod care;
 mod check;
 mod discover;
 mod parse;
@@ -18,6 +19,7 @@ mod shape;
 mod source;
 pub mod suggest;
 mod syntax;
+mod targets;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -272,9 +272,7 @@ impl Making {
             .env_clear()
             .env("HOME", path.join("home"))
             .env(DIR_VARIABLE, &path)
-            // A gigabyte at once otherwise, which counts against what the node may have:
-            // <https://microsoft.github.io/mimalloc/environment.html>.
-            .env("MIMALLOC_ARENA_RESERVE", "16MiB")
+            .envs(self.program.env.iter().map(|(name, value)| (name, value)))
             .current_dir(dir.home())
             .stdin(Stdio::null())
             .stdout(log().map_err(cannot)?)

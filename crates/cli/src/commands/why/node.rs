@@ -145,6 +145,15 @@ fn state(facts: &Facts<'_>) -> Vec<String> {
                     let at = at.map_or_else(String::new, |at| format!(" at {at:.0}"));
                     format!("announced: {}{at}", kind.in_words())
                 }
+                EventKind::HealthChanged { to, reason, .. } => format!("{to}: {reason}"),
+                EventKind::CordonChanged {
+                    phase: Some(phase),
+                    reason,
+                    ..
+                } => format!("{phase}: {reason}"),
+                EventKind::CordonChanged { reason, .. } => {
+                    format!("not cordoned any more: {reason}")
+                }
                 EventKind::EndMoved { reason, .. } | EventKind::UseChanged { reason, .. } => {
                     reason.clone()
                 }

@@ -233,6 +233,13 @@ impl World {
                 let nodes = ids.iter().map(|id| id.parse().unwrap()).collect();
                 self.purpose = Purpose::Relieve { nodes };
             }
+            ["cordoned", id] => {
+                self.observation.cordoned.insert(id.parse().unwrap());
+            }
+            ["balance", ref ids @ ..] => {
+                let nodes = ids.iter().map(|id| id.parse().unwrap()).collect();
+                self.purpose = Purpose::Balance { nodes };
+            }
             ["remove", "all"] => self.purpose = Purpose::Remove { nodes: None },
             ["remove", ref ids @ ..] => {
                 let ids = ids.iter().map(|id| id.parse().unwrap()).collect();
