@@ -332,7 +332,8 @@ fn conclude(out: Out, report: &Report) {
         .map(|(severity, number)| format!("{number} {severity}"))
         .collect();
     if !worst.is_empty() {
-        line.push_str(&format!("; drift: {}", worst.join(", ")));
+        line.push_str("; drift: ");
+        line.push_str(&worst.join(", "));
     }
     out.note(&line);
     if without_probes > 0 {

@@ -318,11 +318,11 @@ impl WithNix {
 
     /// From now on the node has this store.
     fn use_store(&self, name: &str) {
-        let lines: String = nix_store(&self.bed.path(name))
+        let lines: Vec<String> = nix_store(&self.bed.path(name))
             .iter()
             .map(|(name, value)| format!("export {name}='{value}'\n"))
             .collect();
-        std::fs::write(self.bed.path("node.env"), lines).expect("it is writable");
+        std::fs::write(self.bed.path("node.env"), lines.concat()).expect("it is writable");
     }
 
     /// What is to be built: a path that refers to another.

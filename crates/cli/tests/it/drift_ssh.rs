@@ -47,18 +47,19 @@ impl Servers {
                 .and_then(|listener| listener.local_addr())
                 .expect("loopback has ports")
                 .port();
-            let listen: String = addresses
+            let listen: Vec<String> = addresses
                 .iter()
                 .map(|address| format!("ListenAddress {address}:{port}\n"))
                 .collect();
             let shown = folder.display();
             let config = folder.join(format!("sshd_config_{group}"));
             let text = format!(
-                "{listen}HostKey {shown}/host\nAuthorizedKeysFile {shown}/authorized_keys\n\
+                "{}HostKey {shown}/host\nAuthorizedKeysFile {shown}/authorized_keys\n\
                  PidFile none\nUsePAM no\nStrictModes no\nPasswordAuthentication no\n\
                  KbdInteractiveAuthentication no\nPermitRootLogin yes\nMaxStartups 500:30:1000\n\
                  PermitUserRC no\nPrintMotd no\nPrintLastLog no\nSetEnv SHLVL=2\nUseDNS no\n\
-                 LogLevel VERBOSE\n"
+                 LogLevel VERBOSE\n",
+                listen.concat()
             );
             fs::write(&config, text).expect("it is writable");
             let log = folder.join(format!("log_{group}"));
@@ -155,14 +156,14 @@ fn two_hundred_servers_are_measured_and_bad_ones_spoil_no_other() {
     let servers = Servers::start(&program, &folder, 200);
 
     let stranger = key(&folder.join("stranger"));
-    let mut known = String::new();
+    let mut known = Vec::new();
     for (index, (address, port)) in servers.places.iter().enumerate() {
         // The last but one is not who we think it is.
         let key = if index == 198 { &stranger } else { &host };
-        known.push_str(&format!("[{address}]:{port} {key}\n"));
+        known.push(format!("[{address}]:{port} {key}\n"));
     }
     fs::create_dir(bed.path(".ssh")).expect("it is writable");
-    fs::write(bed.path(".ssh/known_hosts"), known).expect("it is writable");
+    fs::write(bed.path(".ssh/known_hosts"), known.concat()).expect("it is writable");
     let hosts: Vec<String> = servers
         .places
         .iter()

@@ -62,10 +62,15 @@ pub(super) fn script<'a>(probes: impl IntoIterator<Item = &'a Probe>) -> String 
     let mut text = String::from(PRELUDE);
     for (index, probe) in probes.into_iter().enumerate() {
         let Question { script, arguments } = Question::new(&probe.check);
-        text.push_str(&format!("measure {index} {} ", limit(probe)));
-        text.push_str(&quoted(&script));
-        // The name of the inner shell.
-        text.push_str(" probe");
+        // `probe` is the name of the inner shell.
+        let words = [
+            "measure".to_owned(),
+            index.to_string(),
+            limit(probe).to_string(),
+            quoted(&script),
+            "probe".to_owned(),
+        ];
+        text.push_str(&words.join(" "));
         for argument in arguments {
             text.push(' ');
             text.push_str(&quoted(&argument));

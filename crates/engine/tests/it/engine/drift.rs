@@ -158,10 +158,15 @@ async fn half_an_answer_is_half_known_and_a_session_that_stays_open_keeps_nobody
     assert_eq!(verdicts(&all[3]), [("unknown", Some(silent)); 2]);
     assert_eq!(verdicts(&all[4]), []);
     let conditions: Vec<Condition> = all.iter().map(Measured::condition).collect();
-    use Condition::{Congruent, Unknown, Unreachable};
     assert_eq!(
         conditions,
-        [Congruent, Unknown, Congruent, Unknown, Unreachable]
+        [
+            Condition::Congruent,
+            Condition::Unknown,
+            Condition::Congruent,
+            Condition::Unknown,
+            Condition::Unreachable
+        ]
     );
     assert!(engine.known_drift().await.unwrap().is_empty());
 }
