@@ -58,7 +58,7 @@ pub use cordon::{CordonRequest, Cordoned};
 pub use cost::{Cost, CostGroup, CostKey, CostQuery, CostReport, InFlight, cost};
 pub use decision::{Question, decision_on};
 pub use deploy::{DeployOptions, DeploySink, DeployWish, Deployed, Rollout, RolloutStep};
-pub use drift::{Condition, Expectations, MeasureOptions, Measured, severity};
+pub use drift::{Condition, Expectations, KnownDrift, MeasureOptions, Measured, severity};
 pub use engine::Engine;
 pub use execute::{Attempt, Executed, Failure};
 pub use extend::{Extended, Extension};

@@ -274,7 +274,7 @@ mod tests {
         let command = || {
             Check::Command(CommandCheck {
                 run: "cat /etc/motd".into(),
-                expect_from: Some("cat motd; echo".into()),
+                expect_from: Some("cat motd && echo".into()),
                 ..CommandCheck::default()
             })
         };

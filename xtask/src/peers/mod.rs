@@ -13,6 +13,7 @@
 pub(crate) mod ansible;
 mod apt;
 pub(crate) mod moto;
+mod nix;
 mod openssh;
 mod prism;
 pub(crate) mod python;
@@ -61,6 +62,11 @@ pub(crate) fn ensure_all(workspace: &Workspace) -> Vec<Ensured> {
         peer: openssh::ensure(&mut apt),
         _server: None,
     };
+    let nix = Ensured {
+        name: "nix (Debian's nix-bin)",
+        peer: nix::ensure(&mut apt),
+        _server: None,
+    };
     let (peer, server) = moto::ensure(workspace);
     let moto = Ensured {
         name: "moto (and boto3)",
@@ -82,5 +88,5 @@ pub(crate) fn ensure_all(workspace: &Workspace) -> Vec<Ensured> {
         peer: prism::ensure(workspace),
         _server: None,
     };
-    vec![openssh, moto, scaleway, ansible, prism]
+    vec![openssh, nix, moto, scaleway, ansible, prism]
 }

@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 
 use clap::Args;
 use fleetwright_core::{
-    Error, ErrorReport, Finding, Kind, NodeRecord, Result, Severity, Target, TargetAddress,
-    TargetGroupName, TargetOrigin, Verdict,
+    Error, ErrorReport, Finding, Kind, Result, Severity, Target, TargetGroupName, TargetOrigin,
+    Verdict,
 };
-use fleetwright_engine::{Condition, Engine, MeasureOptions, Measured};
+use fleetwright_engine::{
+    Condition, Engine, MeasureOptions, Measured, NoLogin, TargetGap, TargetSet,
+};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::args::Selection;
+use super::targets::{Targeting, address};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::output::{self, Out, age, count, in_order};
@@ -26,10 +28,7 @@ pub(crate) struct DriftArgs {
     #[arg(value_name = "POOL")]
     pub(crate) group: Option<String>,
     #[command(flatten)]
-    pub(crate) selection: Selection,
-    /// Only these machines, by name or as `user@host:port`, joined by commas
-    #[arg(long, short, value_name = "TARGETS", value_delimiter = ',')]
-    pub(crate) targets: Vec<String>,
+    pub(crate) targeting: Targeting,
     /// Only drift that is at least so bad: low, medium, high or critical
     #[arg(long, value_name = "LEVEL", default_value = "low", value_parser = severity)]
     pub(crate) severity: Severity,
@@ -54,6 +53,10 @@ struct Report {
     measured_at: Timestamp,
     summary: Summary,
     nodes: Vec<NodeReport>,
+    /// Machines that nobody knows how to log in to, with the reason.
+    no_login: Vec<NoLogin>,
+    /// Places that could not be looked at.
+    gaps: Vec<TargetGap>,
     /// Probes whose expectation could not be looked up here.
     errors: Vec<LookupError>,
 }
@@ -94,13 +97,14 @@ struct LookupError {
 
 pub(super) async fn run(context: &Context, args: &DriftArgs) -> Result<Exit> {
     let engine = context.quiet_engine().await?;
-    let chosen = targets(context, &engine, args).await?;
-    let all = chosen.len();
-    let targets: Vec<Target> = chosen
+    let set = targets(context, &engine, args).await?;
+    let all = set.targets.len();
+    let targets: Vec<Target> = set
+        .targets
         .into_iter()
         .filter(|target| !engine.fleet().probes(target.group.as_ref()).is_empty())
         .collect();
-    if targets.is_empty() {
+    if targets.is_empty() && all > 0 {
         return Err(Error::new(
             Kind::Config,
             format!("nothing is expected of {}", count(all, "node")),
@@ -129,6 +133,8 @@ pub(super) async fn run(context: &Context, args: &DriftArgs) -> Result<Exit> {
         measured_at: Context::now(),
         summary: summary(&nodes, all - targets.len()),
         nodes,
+        no_login: set.unreachable,
+        gaps: set.gaps,
         errors,
     };
     if context.out.json {
@@ -154,15 +160,9 @@ fn node(measured: Measured, least: Severity) -> NodeReport {
         }
         other => other,
     };
-    let access = &measured.target.access;
     NodeReport {
         group: measured.target.group_label(),
-        address: TargetAddress {
-            user: access.user.clone(),
-            host: access.host.clone(),
-            port: access.port,
-        }
-        .to_string(),
+        address: address(&measured.target),
         node: measured.target.name,
         condition,
         severity,
@@ -205,7 +205,7 @@ fn exit(report: &Report) -> Exit {
         Exit::Drift
     } else if unreachable > 0 {
         Exit::Unreachable
-    } else if unknown > 0 {
+    } else if unknown > 0 || !report.no_login.is_empty() || !report.gaps.is_empty() {
         Exit::Incomplete
     } else {
         Exit::Done
@@ -291,6 +291,9 @@ fn conclude(out: Out, report: &Report) {
             }
         }
     }
+    for one in &report.no_login {
+        output::error_line(&format!("{}: not measured: {}", one.name, one.reason));
+    }
     for LookupError {
         group,
         probe,
@@ -329,7 +332,8 @@ fn conclude(out: Out, report: &Report) {
         .map(|(severity, number)| format!("{number} {severity}"))
         .collect();
     if !worst.is_empty() {
-        line.push_str(&format!("; drift: {}", worst.join(", ")));
+        line.push_str("; drift: ");
+        line.push_str(&worst.join(", "));
     }
     out.note(&line);
     if without_probes > 0 {
@@ -340,99 +344,34 @@ fn conclude(out: Out, report: &Report) {
     }
 }
 
-/// The machines that were asked for: nodes of the journal, and those of `[targets]`.
-async fn targets(context: &Context, engine: &Engine, args: &DriftArgs) -> Result<Vec<Target>> {
-    let mut all = Vec::new();
-    let filter = args.selection.of_records()?;
-    for record in context.nodes(false).await? {
-        if record.life.is_ready() && filter.matches(&|key| record.property(key)) {
-            all.push(of_record(context, record)?);
-        }
-    }
-    // A filter speaks of what only nodes have.
-    if filter.is_empty() {
-        for (name, group) in &engine.fleet().targets {
-            for host in &group.hosts {
-                all.push(of_host(name, host)?);
-            }
-        }
-    }
-    if let Some(wanted) = &args.group {
-        let fleet = engine.fleet();
-        if !fleet.pools.contains_key(wanted) && !fleet.targets.contains_key(wanted) {
-            let known: Vec<&str> = (fleet.pools.keys().chain(fleet.targets.keys()))
-                .map(String::as_str)
-                .collect();
-            return Err(Error::new(
-                Kind::NotFound,
-                format!("no pool and no targets are named `{wanted}`"),
-            )
-            .with_hint(format!("there are: {}", known.join(", "))));
-        }
-        all.retain(|target| match &target.group {
-            Some(TargetGroupName::Pool(name) | TargetGroupName::Targets(name)) => name == wanted,
-            None => false,
-        });
-    }
-    if !args.targets.is_empty() {
-        all = pick(&all, &args.targets)?;
-    }
-    if all.is_empty() {
-        return Err(Error::new(Kind::NotFound, "there is no node to measure")
-            .with_hint("`fleetwright status` shows which nodes are ready"));
-    }
-    Ok(all)
-}
-
-fn of_record(context: &Context, record: NodeRecord) -> Result<Target> {
-    let Some(access) = record.access.clone() else {
-        return Err(context.no_access(&record));
+/// The machines that were asked for.
+async fn targets(context: &Context, engine: &Engine, args: &DriftArgs) -> Result<TargetSet> {
+    let Some(wanted) = &args.group else {
+        return args.targeting.find(context).await;
     };
-    Ok(Target {
-        name: record.name,
-        access,
-        group: Some(TargetGroupName::Pool(record.pool.clone())),
-        node: Some(record.id),
-        origins: vec![TargetOrigin::Pool { pool: record.pool }],
-        labels: record.labels,
-    })
-}
-
-fn of_host(group: &str, host: &str) -> Result<Target> {
-    let address: TargetAddress = host.parse()?;
-    Ok(Target {
-        name: host.to_owned(),
-        access: address.access(),
-        group: Some(TargetGroupName::Targets(group.to_owned())),
-        node: None,
-        origins: vec![TargetOrigin::Configured {
-            group: group.to_owned(),
-        }],
-        labels: fleetwright_core::Labels::default(),
-    })
-}
-
-/// Those of all targets that are named.
-fn pick(all: &[Target], wanted: &[String]) -> Result<Vec<Target>> {
-    let mut picked: Vec<Target> = Vec::new();
-    for text in wanted {
-        let address: Option<TargetAddress> = text.parse().ok();
-        let is_meant = |target: &&Target| {
-            target.name == *text
-                || address.as_ref().is_some_and(|address| {
-                    (address.host.to_ascii_lowercase(), address.port) == target.endpoint()
-                })
-        };
-        let Some(target) = all.iter().find(is_meant) else {
-            return Err(Error::new(
-                Kind::NotFound,
-                format!("`{text}` belongs to no pool and to no `[targets]`"),
-            )
-            .with_hint("nothing is expected of it; add it to the `hosts` of `[targets.<name>]`"));
-        };
-        if !picked.contains(target) {
-            picked.push(target.clone());
-        }
+    let fleet = engine.fleet();
+    if !fleet.pools.contains_key(wanted) && !fleet.targets.contains_key(wanted) {
+        let known: Vec<&str> = (fleet.pools.keys().chain(fleet.targets.keys()))
+            .map(String::as_str)
+            .collect();
+        return Err(Error::new(
+            Kind::NotFound,
+            format!("no pool and no targets are named `{wanted}`"),
+        )
+        .with_hint(format!("there are: {}", known.join(", "))));
     }
-    Ok(picked)
+    let mut set = args.targeting.find(context).await?;
+    set.targets.retain(|target| match &target.group {
+        Some(TargetGroupName::Pool(name) | TargetGroupName::Targets(name)) => name == wanted,
+        None => false,
+    });
+    set.unreachable
+        .retain(|one| matches!(&one.origin, TargetOrigin::Pool { pool } if pool == wanted));
+    if set.targets.is_empty() && set.unreachable.is_empty() {
+        return Err(
+            Error::new(Kind::NotFound, format!("`{wanted}` has no machines"))
+                .with_hint("`fleetwright targets` lists them all"),
+        );
+    }
+    Ok(set)
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use fleetwright_core::{Amount, BudgetLine, Freeze, HourlyPrice, Life, NodeRecord, Result};
 use fleetwright_engine::{
-    Bill, BreakerReport, Engine, PoolSize, PoolStatus, Shortage, budget_lines,
+    Bill, BreakerReport, Engine, KnownDrift, PoolSize, PoolStatus, Shortage, budget_lines,
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -15,7 +15,7 @@ use super::scale::show_decided;
 use crate::background::{self, State};
 use crate::context::{Context, sort};
 use crate::exit::Exit;
-use crate::output::{self, amounts, count, money, runtime};
+use crate::output::{self, age, amounts, count, money, runtime};
 use crate::steps;
 
 #[derive(Serialize)]
@@ -47,6 +47,8 @@ struct Report {
     suspended: Vec<Suspended>,
     /// Where nothing is healed.
     freezes: Vec<Freeze>,
+    /// Machines that differed from what is expected when they were last measured.
+    drift: Vec<KnownDrift>,
 }
 
 /// A place that is not asked.
@@ -103,6 +105,7 @@ pub(super) async fn run(context: &Context) -> Result<Exit> {
         limits: background::state(context).await?,
         suspended: suspended(&engine).await?,
         freezes: engine.freezes().await?,
+        drift: engine.known_drift().await?,
     };
     let settled = report.unseen.is_empty() && report.pools.iter().all(PoolStatus::is_settled);
     let exit = if settled {
@@ -172,6 +175,7 @@ pub(super) async fn run(context: &Context) -> Result<Exit> {
     steps::show_budgets(context.out, &report.budgets, false);
     show_decided(context, &report.sizes);
     show_limits(context, &report.limits);
+    show_drift(context, &report);
     Ok(exit)
 }
 
@@ -295,6 +299,23 @@ fn in_words(end: &End, now: Timestamp) -> String {
         "-".to_owned()
     } else {
         parts.join(", ")
+    }
+}
+
+fn show_drift(context: &Context, report: &Report) {
+    let known = &report.drift;
+    if let Some(oldest) = known.iter().map(|one| one.at).min() {
+        let verb = if known.len() == 1 {
+            "differs"
+        } else {
+            "differ"
+        };
+        context.out.note(&format!(
+            "drift: {} {verb} from what is expected, as measured up to {} ago; `fleetwright drift` \
+             tells more",
+            count(known.len(), "node"),
+            age(oldest, report.observed_at)
+        ));
     }
 }
 

@@ -146,6 +146,9 @@ fn every_answer_has_the_documented_keys_and_no_others() {
             &serde_json::from_str(line).expect("each line is JSON"),
         );
     }
+    let probe = "[[pools.web.probes]]\nname = \"a\"\ncheck.command = { run = \"true\" }\n";
+    bed.configure(&(local(2) + probe));
+    answers.ask(&bed, 0, &["drift"]);
     bed.configure(&local(0));
     answers.ask(&bed, 0, &["plan", "--max-removal", "10"]);
     let braked = answers.ask(&bed, 24, &["up", "--yes", "--max-removal", "10"]);

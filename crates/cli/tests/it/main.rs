@@ -14,6 +14,8 @@ mod bed;
 mod capacity;
 mod changes;
 mod deploy;
+mod drift;
+mod drift_ssh;
 mod inventory;
 mod json;
 mod kill;

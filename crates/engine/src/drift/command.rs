@@ -11,10 +11,18 @@ const SHOWN: usize = 200;
 /// What a shell ends with if it does not find the command.
 const NOT_FOUND: &str = "127";
 
-/// The bytes come in hexadecimal digits, so that any output passes whole and none can be taken for
+/// If only a hash is compared, it is made on the node, where there is a program for it. Otherwise
+/// the bytes come in hexadecimal digits, so that any output passes whole and none can be taken for
 /// a line of ours. Whatever the command leaves running has none of our outputs but the pipe.
 const SCRIPT: &str = r#"
-if ! command -v od >/dev/null 2>&1; then
+if [ "$2" = sum ] && command -v sha256sum >/dev/null 2>&1; then
+    take() {
+        sum=$(sha256sum)
+        printf 'sha256 %s\n' "${sum%% *}"
+    }
+elif command -v od >/dev/null 2>&1; then
+    take() { od -A n -v -t x1; }
+else
     echo 'lacks od'
     echo end
     exit 0
@@ -25,7 +33,7 @@ fi
             {
                 sh -c "$1" 3>&- 4>&-
                 echo "$?" >&3
-            } | od -A n -v -t x1 >&4 3>&- 4>&-
+            } | take >&4 3>&- 4>&-
         } 3>&1
     )
 } 4>&1
@@ -34,7 +42,8 @@ echo end
 "#;
 
 pub(super) fn question(check: &CommandCheck) -> Question {
-    Question::of(SCRIPT, &[&check.run])
+    let sum = if check.sha256.is_some() { "sum" } else { "" };
+    Question::of(SCRIPT, &[&check.run, sum])
 }
 
 pub(super) fn judge(
@@ -44,7 +53,7 @@ pub(super) fn judge(
     limit: u64,
 ) -> Judged {
     let expected = expected(check, expectation);
-    let answer = match answer.checked(&["status", "lacks"], limit) {
+    let answer = match answer.checked(&["status", "lacks", "sha256"], limit) {
         Ok(answer) => answer,
         Err(why) => return Judged::unknown(why, expected),
     };
@@ -66,11 +75,12 @@ pub(super) fn judge(
     }
     let said = &answer.bytes;
     let (agrees, actual) = if let Some(hash) = &check.sha256 {
-        let actual = Fingerprint::of_bytes(said);
-        (
-            actual.as_str().eq_ignore_ascii_case(hash),
-            sha256(actual.as_str()),
-        )
+        let actual = match answer.value("sha256") {
+            Some(there) if is_hash(there) => there.to_ascii_lowercase(),
+            Some(_) => return Judged::unknown("the node cannot hash the output", expected),
+            None => Fingerprint::of_bytes(said).as_str().to_owned(),
+        };
+        (actual.eq_ignore_ascii_case(hash), sha256(&actual))
     } else if let Some(wanted) = wanted(check, expectation) {
         (trimmed(said) == wanted, shown(said))
     } else {
@@ -119,6 +129,11 @@ fn shown(output: &[u8]) -> String {
             format!("{} of {} bytes", sha256(hash.as_str()), output.len())
         }
     }
+}
+
+/// Whether these are the digits of a SHA-256.
+pub(super) fn is_hash(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 pub(super) fn sha256(digits: &str) -> String {
@@ -184,6 +199,15 @@ mod tests {
         assert_eq!(judged(&check, &["status 0"], &all).verdict, Verdict::Agrees);
         let other = judged(&check, &["status 0"], b"\n");
         assert!(other.verdict.is_drift());
+        let there = format!("sha256 {}", Fingerprint::of_bytes(&all));
+        let there = judged(&check, &["status 0", &there], b"");
+        assert_eq!(
+            there.verdict,
+            Verdict::Agrees,
+            "the node may have hashed it"
+        );
+        let unknown = judged(&check, &["status 0", "sha256 "], b"");
+        assert!(matches!(unknown.verdict, Verdict::Unknown { .. }));
         assert!(shown(&all).starts_with("sha256:") && shown(&all).ends_with(" of 256 bytes"));
         assert!(
             shown(b"a\x1b[31m").starts_with("sha256:"),

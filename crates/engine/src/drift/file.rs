@@ -3,7 +3,7 @@
 use fleetwright_core::{Expectation, FileCheck, Fingerprint};
 
 use super::answer::Answer;
-use super::command::sha256;
+use super::command::{is_hash, sha256};
 use super::judge::Judged;
 use super::question::Question;
 
@@ -177,10 +177,6 @@ fn compare(check: &FileCheck, content: Option<&str>, answer: &Answer) -> Parts {
         }
     }
     parts
-}
-
-fn is_hash(text: &str) -> bool {
-    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 fn octal(mode: &str) -> Option<u32> {

@@ -92,6 +92,7 @@ pub(super) fn is_bare(findings: &[Finding]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use Severity::{Critical, High, Low, Medium};
     use jiff::Timestamp;
 
     use super::*;
@@ -118,7 +119,6 @@ mod tests {
             let all: Vec<Finding> = all.into_iter().map(|(s, v)| finding(s, v)).collect();
             severity(&all)
         };
-        use Severity::{Critical, High, Low, Medium};
         assert_eq!(of(vec![]), None);
         assert_eq!(of(vec![(Critical, Verdict::Agrees)]), None);
         assert_eq!(of(vec![(Critical, unknown())]), None, "unknown is no drift");

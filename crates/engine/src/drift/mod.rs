@@ -13,21 +13,23 @@ mod command;
 mod expect;
 mod file;
 mod judge;
+mod measured;
 mod nix;
 mod package;
 mod question;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use fleetwright_core::{
-    Command, Error, ErrorReport, Finding, Kind, Probe, Remote, Result, Severity, Target,
-    TargetGroupName, Verdict,
+    Clock, Command, Error, Exit, Finding, Kind, Output, Probe, Remote, Result, Target,
+    TargetGroupName,
 };
 use fleetwright_store::Measurement;
 use futures::{StreamExt as _, stream};
-use jiff::Timestamp;
-use serde::Serialize;
+use jiff::{Timestamp, Unit};
 
 use crate::{Engine, Fleet};
 use answer::Transcript;
@@ -35,6 +37,7 @@ use judge::{Judged, judge};
 
 pub use expect::Expectations;
 pub use judge::severity;
+pub use measured::{Condition, KnownDrift, Measured};
 
 /// What a login and the script around the probes may take.
 const LOGIN_LIMIT: Duration = Duration::from_secs(30);
@@ -54,68 +57,6 @@ impl Default for MeasureOptions {
     /// 64 at the same time.
     fn default() -> Self {
         Self { parallel: 64 }
-    }
-}
-
-/// How a machine stands to what is expected of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Condition {
-    /// Everything that was measured is as expected.
-    Congruent,
-    /// It differs.
-    Drift,
-    /// It is not known to differ, but something could not be found out.
-    Unknown,
-    /// It could not be logged in to.
-    Unreachable,
-}
-
-impl Condition {
-    /// The name used in JSON and tables.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Congruent => "congruent",
-            Self::Drift => "drift",
-            Self::Unknown => "unknown",
-            Self::Unreachable => "unreachable",
-        }
-    }
-}
-
-/// What was measured on a machine.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Measured {
-    /// Which machine.
-    pub target: Target,
-    /// Whether it could be logged in to; if not, why.
-    pub reached: Result<(), ErrorReport>,
-    /// Since when it can, or cannot, be logged in to, as far as that was watched.
-    pub since: Timestamp,
-    /// When it was measured.
-    pub at: Timestamp,
-    /// One for each probe, in the order of the configuration. Empty if it was not reached.
-    pub findings: Vec<Finding>,
-}
-
-impl Measured {
-    /// How bad it is that it differs; nothing if it is not known to. See [`severity`].
-    pub fn severity(&self) -> Option<Severity> {
-        severity(&self.findings)
-    }
-
-    /// How it stands.
-    pub fn condition(&self) -> Condition {
-        let is_unknown = |finding: &Finding| matches!(finding.verdict, Verdict::Unknown { .. });
-        if self.reached.is_err() {
-            Condition::Unreachable
-        } else if self.severity().is_some() {
-            Condition::Drift
-        } else if self.findings.iter().any(is_unknown) {
-            Condition::Unknown
-        } else {
-            Condition::Congruent
-        }
     }
 }
 
@@ -190,8 +131,10 @@ impl Engine {
     ) -> Measured {
         let group = target.group.as_ref();
         let probes = self.fleet.probes(group);
-        let asked = ask(remote, target, probes).await;
-        let at = self.clock.now();
+        let asked = ask(remote, &*self.clock, target, probes).await;
+        // As exact as the journal keeps it: the same instant reads the same from there.
+        let now = self.clock.now();
+        let at = now.round(Unit::Microsecond).unwrap_or(now);
         let reached = asked.as_ref().map(|_| ()).map_err(Error::report);
         let findings = asked.map_or_else(
             |_| Vec::new(),
@@ -225,25 +168,30 @@ impl Engine {
 type Answers = Vec<Result<answer::Answer, String>>;
 
 /// Logs in and asks. `Err`: it was not reached.
-async fn ask(remote: &dyn Remote, target: &Target, probes: &[Probe]) -> Result<Answers> {
+async fn ask(
+    remote: &dyn Remote,
+    clock: &dyn Clock,
+    target: &Target,
+    probes: &[Probe],
+) -> Result<Answers> {
     if probes.is_empty() {
         remote.reach(&target.access, LOGIN_LIMIT).await?;
         return Ok(Vec::new());
     }
-    let limit: u64 = probes.iter().map(|probe| question::limit(probe)).sum();
+    let limit: u64 = probes.iter().map(question::limit).sum();
     let mut command =
         Command::new("sh -s").with_timeout(LOGIN_LIMIT.saturating_add(Duration::from_secs(limit)));
     command.stdin = question::script(probes).into_bytes();
     command.keep = KEEP;
     let transcript = Transcript::new(probes.len());
-    let ended = {
-        let run = remote.run(&target.access, &command, &transcript);
-        tokio::pin!(run);
-        tokio::select! {
-            ended = &mut run => Some(ended),
-            // All is said. Something that a probe has left running may keep the session open.
-            () = transcript.finished() => tokio::time::timeout(GRACE, run).await.ok(),
-        }
+    let said_all = async {
+        transcript.finished().await;
+        clock.sleep(GRACE).await;
+    };
+    let ended = tokio::select! {
+        ended = remote.run(&target.access, &command, &transcript) => Some(ended),
+        // Something that a probe has left running may keep the session open.
+        () = said_all => None,
     };
     let (has_begun, answers) = transcript.into_answers();
     if has_begun {
@@ -263,12 +211,12 @@ async fn ask(remote: &dyn Remote, target: &Target, probes: &[Probe]) -> Result<A
     }
 }
 
-fn words(output: &fleetwright_core::Output) -> String {
+fn words(output: &Output) -> String {
     let stderr = String::from_utf8_lossy(&output.stderr);
     match (stderr.trim().lines().last(), &output.exit) {
         (Some(line), _) => line.chars().take(200).collect(),
-        (None, fleetwright_core::Exit::Status { code }) => format!("status {code}"),
-        (None, fleetwright_core::Exit::Signal { name }) => format!("signal {name}"),
+        (None, Exit::Status { code }) => format!("status {code}"),
+        (None, Exit::Signal { name }) => format!("signal {name}"),
     }
 }
 

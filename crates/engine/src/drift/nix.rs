@@ -68,18 +68,14 @@ pub(super) fn judge(
     answer: &Answer,
     limit: u64,
 ) -> Judged {
-    let expected = match (expectation, check.compare, &check.path) {
-        (Expectation::Nix { path, .. }, NixCompare::Path, _) => path.clone(),
-        (
-            Expectation::Nix {
-                nar_hash: Some(hash),
-                ..
-            },
-            NixCompare::NarHash,
-            _,
-        ) => hash.clone(),
-        (Expectation::Written, NixCompare::Path, Some(path)) => path.clone(),
-        _ => return Judged::unexpected("nobody knows which store path is expected".to_owned()),
+    let expected = match (check.compare, expectation) {
+        (NixCompare::Path, Expectation::Nix { path, .. }) => Some(path),
+        (NixCompare::Path, Expectation::Written) => check.path.as_ref(),
+        (NixCompare::NarHash, Expectation::Nix { nar_hash, .. }) => nar_hash.as_ref(),
+        _ => None,
+    };
+    let Some(expected) = expected.cloned() else {
+        return Judged::unexpected("nobody knows which store path is expected".to_owned());
     };
     let words = [
         "absent",

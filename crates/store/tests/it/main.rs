@@ -10,6 +10,7 @@ mod child;
 mod claims;
 mod decisions;
 mod events;
+mod findings;
 mod full_disk;
 mod leases;
 mod marks;

@@ -5,6 +5,7 @@ mod claims;
 mod clouds;
 mod decisions;
 mod deploy;
+mod drift;
 mod interruptions;
 mod life;
 mod money;

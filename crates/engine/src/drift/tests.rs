@@ -1,0 +1,281 @@
+//! The script, run here by every shell there is as it would be on a node; only the login is
+//! missing.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use fleetwright_core::{
+    Check, CommandCheck, Expectation, FileCheck, NixCheck, OutputSink as _, PackageCheck, Probe,
+    Severity, Span, Stream, Verdict,
+};
+
+use super::answer::Transcript;
+use super::judge::{Judged, judge};
+use super::question::{limit, script};
+
+fn probe(check: Check) -> Probe {
+    Probe {
+        name: "p".into(),
+        severity: Severity::Medium,
+        check,
+        fix: None,
+        timeout: Span::seconds(20),
+    }
+}
+
+fn command(run: &str) -> CommandCheck {
+    CommandCheck {
+        run: run.into(),
+        ..CommandCheck::default()
+    }
+}
+
+/// The shells that there are here: what a node may have as `sh`.
+fn shells() -> Vec<Vec<&'static str>> {
+    let all = [
+        &["sh"][..],
+        &["dash"],
+        &["bash", "--posix"],
+        &["busybox", "sh"],
+    ];
+    let is_there = |shell: &&[&str]| {
+        let tried = Command::new(shell[0])
+            .args(&shell[1..])
+            .args(["-c", "exit 0"])
+            .output();
+        tried.is_ok_and(|output| output.status.success())
+    };
+    all.into_iter()
+        .filter(is_there)
+        .map(<[&str]>::to_vec)
+        .collect()
+}
+
+/// Runs the script as a node would; only the login is missing.
+fn run(shell: &[&str], probes: &[Probe]) -> Vec<Judged> {
+    let mut child = Command::new(shell[0])
+        .args(&shell[1..])
+        .arg("-s")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(script(probes).as_bytes()).unwrap();
+    drop(input);
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{shell:?}");
+    let transcript = Transcript::new(probes.len());
+    transcript.write(Stream::Stdout, &output.stdout);
+    let (has_begun, answers) = transcript.into_answers();
+    assert!(has_begun, "{shell:?}");
+    let judged = |(probe, answer): (&Probe, _)| {
+        judge(&probe.check, &Expectation::Written, answer, limit(probe))
+    };
+    probes.iter().zip(&answers).map(judged).collect()
+}
+
+fn verdicts(shell: &[&str], probes: &[Probe]) -> Vec<&'static str> {
+    let all = run(shell, probes);
+    all.iter().map(|judged| judged.verdict.as_str()).collect()
+}
+
+#[test]
+fn commands_are_measured_whatever_they_print() {
+    let big = "head -c 1048576 /dev/zero";
+    let zeros = fleetwright_core::Fingerprint::of_bytes(&vec![0; 1 << 20]);
+    let probes = [
+        probe(Check::Command(CommandCheck {
+            output: Some("it's \"so\"".into()),
+            ..command("printf \"it's \\\"so\\\"\n\n\"")
+        })),
+        probe(Check::Command(CommandCheck {
+            sha256: Some(zeros.as_str().to_owned()),
+            ..command(big)
+        })),
+        probe(Check::Command(CommandCheck {
+            output: Some("0".into()),
+            ..command(&format!("{big}; exit 0"))
+        })),
+        // Lines of ours, at the beginning of a line.
+        probe(Check::Command(CommandCheck {
+            output: Some("\nended 3 0\ndone".into()),
+            ..command("printf '\\nended 3 0\\ndone\\n'; echo status 9 >&2")
+        })),
+        probe(Check::Command(command("exit 3"))),
+        probe(Check::Command(command("kill -TERM $$"))),
+        probe(Check::Command(command("no-such-program-here"))),
+        // It gets no input, least of all this script.
+        probe(Check::Command(CommandCheck {
+            output: Some("0".into()),
+            ..command("wc -c | tr -d ' '")
+        })),
+    ];
+    for shell in shells() {
+        let all = run(&shell, &probes);
+        let verdicts: Vec<&str> = all.iter().map(|judged| judged.verdict.as_str()).collect();
+        let wanted = [
+            "agrees", "agrees", "differs", "agrees", "differs", "differs", "missing", "agrees",
+        ];
+        assert_eq!(verdicts, wanted, "{shell:?} {all:#?}");
+        assert_eq!(
+            all[5].verdict.reason(),
+            Some("it ended with status 143 instead of 0")
+        );
+    }
+}
+
+#[test]
+fn a_probe_that_hangs_spoils_no_other_and_leaves_nothing_running() {
+    let folder = tempfile::tempdir().unwrap();
+    let mark = folder.path().join("running");
+    let shown = mark.display();
+    let mut hangs = probe(Check::Command(command(&format!(
+        "tail -f /dev/null {shown} & tail -f /dev/null {shown}"
+    ))));
+    hangs.timeout = Span::seconds(1);
+    std::fs::write(&mark, "").unwrap();
+    let mut leaves = probe(Check::Command(command(&format!(
+        "tail -f {shown} & exit 0"
+    ))));
+    leaves.timeout = Span::seconds(1);
+    let after = probe(Check::Command(command("true")));
+    for shell in shells() {
+        let probes = [hangs.clone(), leaves.clone(), after.clone()];
+        let all = run(&shell, &probes);
+        assert_eq!(
+            all[0].verdict,
+            Verdict::Unknown {
+                reason: "it did not end within 1s".into()
+            },
+            "{shell:?}"
+        );
+        assert_eq!(all[1].verdict.as_str(), "unknown", "{shell:?}");
+        assert_eq!(all[2].verdict, Verdict::Agrees, "{shell:?}");
+        assert_eq!(with_argument(&mark), 0, "{shell:?}");
+    }
+}
+
+/// Processes that have this path among their arguments.
+fn with_argument(path: &Path) -> usize {
+    let needle = path.as_os_str().as_encoded_bytes();
+    let holds = |line: Vec<u8>| line.windows(needle.len()).any(|part| part == needle);
+    std::fs::read_dir("/proc")
+        .unwrap()
+        .flatten()
+        .filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok())
+        .filter(|line| holds(line.clone()))
+        .count()
+}
+
+#[test]
+fn files_are_looked_at_through_links() {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    std::fs::write(at("it's a file"), "foo").unwrap();
+    let mode = std::fs::Permissions::from_mode(0o640);
+    std::fs::set_permissions(at("it's a file"), mode).unwrap();
+    symlink("it's a file", at("link")).unwrap();
+    symlink("nothing", at("dangling")).unwrap();
+    symlink("loop", at("loop")).unwrap();
+    let file = |name: &str, content: Option<&str>| FileCheck {
+        path: at(name),
+        content: content.map(str::to_owned),
+        ..FileCheck::default()
+    };
+    let probes = [
+        probe(Check::File(file("it's a file", Some("foo")))),
+        probe(Check::File(FileCheck {
+            mode: Some("640".into()),
+            ..file("link", Some("foo"))
+        })),
+        probe(Check::File(FileCheck {
+            mode: Some("0644".into()),
+            ..file("link", Some("foo"))
+        })),
+        probe(Check::File(file("link", Some("bar")))),
+        probe(Check::File(file("nothing/at/all", Some("foo")))),
+        probe(Check::File(file("dangling", None))),
+        probe(Check::File(FileCheck {
+            absent: true,
+            ..file("nothing", None)
+        })),
+        probe(Check::File(FileCheck {
+            absent: true,
+            ..file("dangling", None)
+        })),
+        probe(Check::File(file("", Some("foo")))),
+        // Below a file nothing can be; where a loop leads nobody knows.
+        probe(Check::File(file("link/below", None))),
+        probe(Check::File(file("loop", None))),
+    ];
+    for shell in shells() {
+        let wanted = [
+            "agrees", "agrees", "differs", "differs", "missing", "missing", "agrees", "differs",
+            "differs", "missing", "unknown",
+        ];
+        assert_eq!(verdicts(&shell, &probes), wanted, "{shell:?}");
+    }
+}
+
+#[test]
+fn packages_are_found_where_there_is_a_database() {
+    if Command::new("dpkg-query")
+        .arg("--version")
+        .output()
+        .is_err()
+    {
+        println!("skipped: there is no `dpkg-query` on this machine");
+        return;
+    }
+    let package = |name: &str, version: Option<&str>| {
+        probe(Check::Package(PackageCheck {
+            name: name.into(),
+            version: version.map(str::to_owned),
+            absent: false,
+        }))
+    };
+    let probes = [
+        package("dpkg", None),
+        package("dpkg", Some("1.*")),
+        package("dpkg", Some("0.*")),
+        package("no-such-package", None),
+    ];
+    for shell in shells() {
+        let wanted = ["agrees", "agrees", "differs", "missing"];
+        assert_eq!(verdicts(&shell, &probes), wanted, "{shell:?}");
+    }
+}
+
+#[test]
+fn a_node_without_a_profile_has_nothing_and_one_without_nix_is_unknown() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    std::fs::create_dir(at("store")).unwrap();
+    std::os::unix::fs::symlink(at("store"), at("system")).unwrap();
+    let nix = |profile: &str, verify| {
+        probe(Check::Nix(NixCheck {
+            path: Some(
+                std::fs::canonicalize(at("store"))
+                    .unwrap()
+                    .display()
+                    .to_string(),
+            ),
+            profile: Some(at(profile)),
+            verify,
+            ..NixCheck::default()
+        }))
+    };
+    let probes = [
+        nix("none", false),
+        nix("system", false),
+        nix("system", true),
+    ];
+    for shell in shells() {
+        let wanted = ["missing", "agrees", "unknown"];
+        assert_eq!(verdicts(&shell, &probes), wanted, "{shell:?}");
+    }
+}
