@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use fleetwright_core::{Amount, BudgetLine, HourlyPrice, Life, NodeRecord, Result};
+use fleetwright_core::{Amount, BudgetLine, Cordon, HourlyPrice, Life, NodeRecord, Result};
 use fleetwright_engine::{
     Bill, BreakerReport, Engine, PoolSize, PoolStatus, Shortage, budget_lines,
 };
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::nodes::address;
+use super::nodes::{address, standing};
 use super::providers;
 use super::scale::show_decided;
 use crate::background::{self, State};
@@ -45,6 +45,8 @@ struct Report {
     limits: State,
     /// Places that are not asked, because they failed too often.
     suspended: Vec<Suspended>,
+    /// Nodes that nothing new is started on.
+    cordons: Vec<Cordon>,
 }
 
 /// A place that is not asked.
@@ -100,6 +102,7 @@ pub(super) async fn run(context: &Context) -> Result<Exit> {
         shortages: engine.short_pools(&observation).await?,
         limits: background::state(context).await?,
         suspended: suspended(&engine).await?,
+        cordons: engine.cordons().await?,
     };
     let settled = report.unseen.is_empty() && report.pools.iter().all(PoolStatus::is_settled);
     let exit = if settled {
@@ -239,7 +242,7 @@ fn show_nodes(report: &Report, records: &[NodeRecord]) -> Result<()> {
             vec![
                 record.name.clone(),
                 record.pool.clone(),
-                record.life.to_string(),
+                standing(record, &report.cordons),
                 record
                     .access
                     .as_ref()

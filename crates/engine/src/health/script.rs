@@ -143,7 +143,7 @@ mod tests {
         assert_eq!(lines[0], "probe 0 0");
         assert_eq!(lines[1], "probe 1 3 it's broken");
         assert_eq!(lines[2], "probe 2 124");
-        assert_eq!(lines[3], "probe 3 137");
+        assert!(lines[3].starts_with("probe 3 137"), "{said}");
     }
 
     #[test]
