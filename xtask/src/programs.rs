@@ -24,8 +24,12 @@ pub(crate) const AWS: &[[&str; 2]] = &[
     ["--package=fleetwright-aws-fake", "--example=bench_fake"],
 ];
 
+/// The same for the benchmark of SSH.
+pub(crate) const MINIMAL: &[[&str; 2]] =
+    &[["--package=fleetwright-remote", "--example=minimal_client"]];
+
 /// Where the built programs are.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Programs(BTreeMap<String, PathBuf>);
 
 impl Programs {

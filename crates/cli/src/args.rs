@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use fleetwright_core::{Error, Filter, Kind, Result, Span};
 
 use crate::commands::capacity::Capacity;
+use crate::commands::drift::DriftArgs;
 use crate::commands::cordon::{Cordon, Drain, Uncordon};
 use crate::commands::health::{Health, Heartbeat};
 use crate::commands::inventory::Inventory;
@@ -178,6 +179,18 @@ Example:
 
 The words after `--` are joined with spaces and given to the shell of the node, as `ssh` does.")]
     Exec(Exec),
+    /// Show where machines differ from what is expected of them; changes nothing
+    #[command(after_help = "\
+Example:
+  fleetwright drift
+  fleetwright drift web --severity high
+  fleetwright drift -t edge1,admin@[2001:db8::1]:2222 --json
+
+What is expected stands in `[[pools.<name>.probes]]` and `[[targets.<name>.probes]]`. Ends with status
+26 if a machine differs; else with 27 if one cannot be reached; else with 20 if something could not be
+found out. If it cannot be looked up here what is expected, the status is that of the error: 15 if
+there is no Nix here.")]
+    Drift(DriftArgs),
     /// Log in to a node with the system's ssh
     #[command(after_help = "\
 Example:

@@ -18,6 +18,9 @@ use crate::progress::Progress;
 
 /// The hidden word that makes this program a local node.
 pub(crate) const NODE_COMMAND: &str = "__local-node";
+/// How much memory the allocator takes in advance. A local node's memory is limited, and what is
+/// taken in advance counts (<https://microsoft.github.io/mimalloc/environment.html>).
+const NO_RESERVE: &str = "MIMALLOC_ARENA_RESERVE";
 
 /// Configuration, paths and, when it is needed, the session.
 pub(crate) struct Context {
@@ -266,6 +269,7 @@ fn node_program() -> Result<NodeProgram> {
     Ok(NodeProgram {
         path,
         args: vec![NODE_COMMAND.to_owned()],
+        env: vec![(NO_RESERVE.to_owned(), "0".to_owned())],
     })
 }
 

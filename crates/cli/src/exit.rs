@@ -21,7 +21,9 @@ pub(crate) enum Exit {
     Braked,
     /// Machines were not made because a budget does not allow them.
     OverBudget,
-    /// Machines could not be reached.
+    /// Machines differ from what is expected of them.
+    Drift,
+    /// Machines could not be reached; as far as is known nothing differs.
     Unreachable,
     /// An error that the command has shown already.
     Failed(Kind),
@@ -40,7 +42,7 @@ pub(crate) enum Signal {
 }
 
 /// Statuses of outcomes with their meaning, for the reference.
-pub(crate) const OUTCOMES: [(u8, &str); 12] = [
+pub(crate) const OUTCOMES: [(u8, &str); 13] = [
     (0, "done"),
     (2, "wrong arguments on the command line"),
     (
@@ -61,7 +63,11 @@ pub(crate) const OUTCOMES: [(u8, &str); 12] = [
         25,
         "over budget: machines were not made because a budget does not allow them",
     ),
-    (27, "unreachable: a machine could not be reached"),
+    (26, "drift: machines differ from what is expected of them"),
+    (
+        27,
+        "unreachable: machines could not be logged in to, and no other is known to differ",
+    ),
     (
         130,
         "interrupted from the keyboard; the next run picks up what was begun",
@@ -83,6 +89,7 @@ impl Exit {
             Self::RemoteFailed => 23,
             Self::Braked => 24,
             Self::OverBudget => 25,
+            Self::Drift => 26,
             Self::Unreachable => 27,
             Self::Failed(kind) => kind.exit_code(),
         }
@@ -116,6 +123,7 @@ mod tests {
             Exit::RemoteFailed,
             Exit::Braked,
             Exit::OverBudget,
+            Exit::Drift,
             Exit::Unreachable,
         ];
         for exit in all {

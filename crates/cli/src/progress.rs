@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use fleetwright_core::{BudgetOutcome, Event, EventKind, Life};
+use fleetwright_core::{BudgetOutcome, Event, EventKind, HealResult, Life};
 use fleetwright_engine::Listener;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -244,5 +244,47 @@ pub(crate) fn line(what: &EventKind) -> Option<String> {
             error,
         } => format!("  ! {webhook} was not told of {about}: {error}"),
         EventKind::Braked { reason } => format!("  ! nothing was done: {reason}"),
+        EventKind::CaseOpened {
+            target,
+            subject,
+            severity,
+            reason,
+            ..
+        } => format!("  ! {target} {subject} ({severity}): {reason}"),
+        EventKind::HealBegan {
+            target,
+            action,
+            reason,
+            ..
+        } => format!("  ~ {target} {action}: {reason}"),
+        EventKind::HealEnded {
+            target,
+            action,
+            result,
+            reason,
+            ..
+        } => {
+            let sign = if *result == HealResult::Failed { "!" } else { "~" };
+            format!("  {sign} {target} {action} {}: {reason}", result.as_str())
+        }
+        EventKind::HealHeld {
+            target,
+            action,
+            reason,
+            ..
+        } => {
+            let action = action.map_or_else(String::new, |action| format!("{action} "));
+            format!("  . {target}: {action}held back: {reason}")
+        }
+        EventKind::CaseClosed {
+            target,
+            subject,
+            how,
+            reason,
+            ..
+        } => format!("  + {target} {subject} {}: {reason}", how.as_str()),
+        EventKind::Frozen { freeze } => format!("  ! {freeze}"),
+        EventKind::Thawed { group: Some(group) } => format!("  + {group} is thawed"),
+        EventKind::Thawed { group: None } => "  + everything is thawed".to_owned(),
     })
 }

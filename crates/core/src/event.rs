@@ -2,11 +2,12 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::ability::InterruptionKind;
 use crate::{
-    BudgetOutcome, ClaimId, CordonPhase, ErrorReport, HealthState, HourlyPrice, Life, NodeId,
-    Operation,
+    BudgetOutcome, CaseEnding, ClaimId, CordonPhase, ErrorReport, Freeze, HealAction, HealResult,
+    HealthState, HourlyPrice, Life, NodeId, Operation, Severity, Subject, TargetGroupName,
 };
 
 /// Something that happened, with its time.
@@ -290,6 +291,89 @@ pub enum EventKind {
         /// Why, in words.
         reason: String,
     },
+    /// Something is wrong with a machine.
+    CaseOpened {
+        /// Which case.
+        case: Uuid,
+        /// The machine.
+        target: String,
+        /// Its node.
+        node: Option<NodeId>,
+        /// Whose policies hold for it.
+        group: Option<TargetGroupName>,
+        /// What is wrong.
+        subject: Subject,
+        /// How bad that is.
+        severity: Severity,
+        /// What was seen.
+        reason: String,
+    },
+    /// Something is about to be done about it.
+    HealBegan {
+        /// Which case.
+        case: Uuid,
+        /// The machine.
+        target: String,
+        /// Its node.
+        node: Option<NodeId>,
+        /// What is done.
+        action: HealAction,
+        /// Why.
+        reason: String,
+    },
+    /// It was done, and measured again.
+    HealEnded {
+        /// Which case.
+        case: Uuid,
+        /// The machine.
+        target: String,
+        /// Its node.
+        node: Option<NodeId>,
+        /// What was done.
+        action: HealAction,
+        /// Whether it helped.
+        result: HealResult,
+        /// Why, in words.
+        reason: String,
+    },
+    /// Something would be done and is not, for a reason that was not told before.
+    HealHeld {
+        /// Which case.
+        case: Uuid,
+        /// The machine.
+        target: String,
+        /// Its node.
+        node: Option<NodeId>,
+        /// What would be done, if that is clear.
+        action: Option<HealAction>,
+        /// Why not.
+        reason: String,
+    },
+    /// A machine is right again, or nobody looks at it any more.
+    CaseClosed {
+        /// Which case.
+        case: Uuid,
+        /// The machine.
+        target: String,
+        /// Its node.
+        node: Option<NodeId>,
+        /// What was wrong.
+        subject: Subject,
+        /// How it ended.
+        how: CaseEnding,
+        /// Why, in words.
+        reason: String,
+    },
+    /// From now on nothing is healed there.
+    Frozen {
+        /// Where, how long and why.
+        freeze: Freeze,
+    },
+    /// Healing goes on.
+    Thawed {
+        /// Where; absent: everywhere.
+        group: Option<TargetGroupName>,
+    },
 }
 
 impl EventKind {
@@ -302,6 +386,11 @@ impl EventKind {
             | Self::InterruptionNoticed { node, .. }
             | Self::DrainCommandEnded { node, .. } => Some(node),
             Self::StepFailed { node, .. }
+            | Self::CaseOpened { node, .. }
+            | Self::HealBegan { node, .. }
+            | Self::HealEnded { node, .. }
+            | Self::HealHeld { node, .. }
+            | Self::CaseClosed { node, .. }
             | Self::HealthChanged { node, .. }
             | Self::CordonChanged { node, .. }
             | Self::HookEnded { node, .. } => node.as_ref(),
@@ -338,6 +427,13 @@ impl EventKind {
             Self::HookEnded { .. } => "hook-ended",
             Self::NotificationLost { .. } => "notification-lost",
             Self::Braked { .. } => "braked",
+            Self::CaseOpened { .. } => "case-opened",
+            Self::HealBegan { .. } => "heal-began",
+            Self::HealEnded { .. } => "heal-ended",
+            Self::HealHeld { .. } => "heal-held",
+            Self::CaseClosed { .. } => "case-closed",
+            Self::Frozen { .. } => "frozen",
+            Self::Thawed { .. } => "thawed",
         }
     }
 }

@@ -12,6 +12,15 @@ use sha2::{Digest, Sha256};
 pub struct Fingerprint(String);
 
 impl Fingerprint {
+    /// The hash of bytes as they are: what `sha256sum` prints.
+    pub fn of_bytes(bytes: &[u8]) -> Self {
+        let mut hex = String::with_capacity(64);
+        for byte in Sha256::digest(bytes) {
+            write!(hex, "{byte:02x}").expect("writing to a string cannot fail");
+        }
+        Self(hex)
+    }
+
     /// All 64 digits.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -40,11 +49,7 @@ impl fmt::Debug for Fingerprint {
 pub fn fingerprint<T: Serialize + ?Sized>(value: &T) -> Fingerprint {
     let json = serde_json::to_vec(value)
         .expect("the hashed types have string keys and no failing serializer");
-    let mut hex = String::with_capacity(64);
-    for byte in Sha256::digest(json) {
-        write!(hex, "{byte:02x}").expect("writing to a string cannot fail");
-    }
-    Fingerprint(hex)
+    Fingerprint::of_bytes(&json)
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ pub mod ability;
 mod account;
 mod billing;
 mod budget;
+mod case;
 mod claim;
 mod clock;
 mod cloud_init;
@@ -64,6 +65,7 @@ pub use budget::{
     Budget, BudgetAction, BudgetLimit, BudgetLine, BudgetOutcome, BudgetVerdict, DroppedOffer,
     Period, PlanMoney,
 };
+pub use case::{Case, CaseEnd, CaseEnding, Freeze, HealAttempt, HealEnd, HealResult, Subject};
 pub use claim::{Claim, ClaimId, ClaimState};
 pub use clock::Clock;
 pub use cloud_init::{CLOUD_INIT_RESERVE, cloud_init};
@@ -94,8 +96,8 @@ pub use plan::{Action, Brake, Plan, Purpose, Step, Turn, Withheld};
 pub use pool::{Candidate, Idle, IdleSignal, InterruptionPolicy, Limits, Pool, Rebalance};
 pub use price_rule::{PriceRule, Prices};
 pub use probe::{
-    Check, CommandCheck, FileCheck, Finding, NixCheck, NixCompare, PackageCheck, Probe, Severity,
-    Verdict,
+    Check, CommandCheck, Expectation, ExpectationSource, FileCheck, Finding, NixCheck, NixCompare,
+    PackageCheck, Probe, Severity, Verdict,
 };
 pub use provider::{
     ApiLimit, Checked, Deletion, Idempotency, LimitUnit, Operation, Provider, ProviderInfo,

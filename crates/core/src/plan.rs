@@ -74,6 +74,14 @@ pub enum Purpose {
         /// Which nodes.
         nodes: Vec<NodeId>,
     },
+    /// These pools at their sizes, with others in the place of some nodes. Nothing is waited for:
+    /// whoever keeps up a fleet looks again anyway.
+    Upkeep {
+        /// Which pools.
+        pools: BTreeSet<String>,
+        /// Nodes that do not count any more, and leave when others serve in their place.
+        replace: Vec<NodeId>,
+    },
     /// Each of these nodes taken from its balancer if it is cordoned, and put behind it if it is
     /// not; nothing is made or removed.
     Balance {
@@ -94,7 +102,7 @@ impl Purpose {
     pub fn fills(&self, pool: &str) -> bool {
         match self {
             Self::Converge | Self::Relieve { .. } => true,
-            Self::Scale { pools, .. } => pools.contains(pool),
+            Self::Scale { pools, .. } | Self::Upkeep { pools, .. } => pools.contains(pool),
             Self::Remove { .. } | Self::Expire { .. } | Self::Balance { .. } => false,
         }
     }

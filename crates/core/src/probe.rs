@@ -2,11 +2,12 @@
 
 use std::fmt;
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::Span;
+use crate::{Result, Span};
 
 /// Something that is expected of a machine. Measuring it writes nothing on the machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -104,6 +105,17 @@ impl Check {
             Self::Package(_) => "package",
         }
     }
+
+    /// Whether what is expected must be looked up here, by an [`ExpectationSource`]: it is built,
+    /// printed by a command or read from a file. Otherwise the check says it all.
+    pub const fn is_looked_up(&self) -> bool {
+        match self {
+            Self::Nix(nix) => nix.path.is_none() || matches!(nix.compare, NixCompare::NarHash),
+            Self::Command(command) => command.expect_from.is_some(),
+            Self::File(file) => file.source.is_some(),
+            Self::Package(_) => false,
+        }
+    }
 }
 
 /// A Nix profile and what it should point to. Exactly one of `path`, `file` and `flake` says that.
@@ -127,8 +139,8 @@ pub struct NixCheck {
     pub profile: Option<String>,
     /// What is compared. Default: the store path.
     pub compare: NixCompare,
-    /// Whether the content is hashed again on the machine, so that a file somebody has changed in
-    /// the store is noticed. Reads the whole path.
+    /// Whether the contents of the path and of everything it refers to are hashed again on the
+    /// machine, so that a file somebody has changed in the store is noticed. Reads all of it.
     pub verify: bool,
 }
 
@@ -203,6 +215,38 @@ pub struct PackageCheck {
     pub absent: bool,
 }
 
+/// What is expected of a machine, with nothing left to look up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expectation {
+    /// What the check itself says.
+    Written,
+    /// A store path.
+    Nix {
+        /// The path.
+        path: String,
+        /// The hash of its content as `nix-store --query --hash` prints it, if that is compared.
+        nar_hash: Option<String>,
+    },
+    /// A standard output, without white space at its end.
+    Output(Vec<u8>),
+    /// The SHA-256 of a file's content, in hexadecimal digits.
+    Content(String),
+}
+
+/// Looks up what is expected: builds it, runs a command for it, reads it.
+///
+/// It is asked anew for each round of measurements, so that a source that has changed counts at
+/// once.
+#[async_trait]
+pub trait ExpectationSource: fmt::Debug + Send + Sync {
+    /// What a probe expects. Asked only if [`Check::is_looked_up`].
+    ///
+    /// # Errors
+    /// `Unsupported` if a program is missing here; `Config` if a build or a command failed, or a
+    /// file cannot be read; `Timeout`. Never a guess.
+    async fn expectation(&self, probe: &Probe) -> Result<Expectation>;
+}
+
 /// What a measurement gave.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
@@ -246,6 +290,26 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// The name used in JSON and tables.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Agrees => "agrees",
+            Self::Differs { .. } => "differs",
+            Self::Missing { .. } => "missing",
+            Self::Unknown { .. } => "unknown",
+        }
+    }
+
+    /// In which way it differs, what is missing, or why nobody knows; nothing if it agrees.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Agrees => None,
+            Self::Differs { reason } | Self::Missing { reason } | Self::Unknown { reason } => {
+                Some(reason)
+            }
+        }
+    }
+
     /// Whether the machine is known to differ.
     pub const fn is_drift(&self) -> bool {
         matches!(self, Self::Differs { .. } | Self::Missing { .. })

@@ -69,6 +69,27 @@ impl fmt::Display for TargetGroupName {
     }
 }
 
+impl FromStr for TargetGroupName {
+    type Err = Error;
+
+    /// Reads what `Display` writes; a name alone is a pool's.
+    fn from_str(text: &str) -> Result<Self> {
+        let (known, name) = match text.split_once('.') {
+            Some(("pools", name)) => (Self::Pool(name.to_owned()), name),
+            Some(("targets", name)) => (Self::Targets(name.to_owned()), name),
+            Some(_) => (Self::Pool(String::new()), ""),
+            None => (Self::Pool(text.to_owned()), text),
+        };
+        if name.is_empty() {
+            return Err(
+                Error::new(Kind::Invalid, format!("`{text}` is no group of machines"))
+                    .with_hint("write a pool's name, or `targets.<name>`"),
+            );
+        }
+        Ok(known)
+    }
+}
+
 /// Where a target was found.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "from", rename_all = "kebab-case")]

@@ -400,6 +400,7 @@ impl Engine {
             })
             .filter(|record| match &options.purpose {
                 Purpose::Scale { pools, .. } => pools.contains(&record.pool),
+                Purpose::Upkeep { .. } => false,
                 Purpose::Balance { nodes } => nodes.contains(&record.id),
                 _ => true,
             })
@@ -482,6 +483,7 @@ impl Engine {
                 .all(|record| self.is_balance_seen(observation, record)),
             Purpose::Expire { .. }
             | Purpose::Relieve { .. }
+            | Purpose::Upkeep { .. }
             | Purpose::Scale { wait: false, .. } => plan.withheld.is_empty(),
             Purpose::Scale { pools, wait: true } => {
                 plan.withheld.is_empty()
@@ -637,7 +639,10 @@ fn check_budgets(outgrown: Option<String>) -> Result<()> {
 const fn makes_nodes(purpose: &Purpose) -> bool {
     matches!(
         purpose,
-        Purpose::Converge | Purpose::Relieve { .. } | Purpose::Scale { .. }
+        Purpose::Converge
+            | Purpose::Relieve { .. }
+            | Purpose::Scale { .. }
+            | Purpose::Upkeep { .. }
     )
 }
 

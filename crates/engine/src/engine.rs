@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use fleetwright_core::ability::{Member, MemberHealth};
 use fleetwright_core::{
-    Access, Clock, Coverage, Error, EventKind, Kind, Life, ListRequest, Messenger, Node, NodeId,
-    NodeRecord, NodeState, Prices, Provider, Remote, Result, SignalSource, Stay, Strategy,
+    Access, Clock, Coverage, Error, EventKind, ExpectationSource, Kind, Life, ListRequest,
+    Messenger, Node, NodeId, NodeRecord, NodeState, Prices, Provider, Remote, Result, SignalSource,
+    Stay, Strategy,
 };
 use fleetwright_store::{Lease, Store};
 use futures::StreamExt;
@@ -44,6 +45,8 @@ pub struct Engine {
     pub(crate) shelf: Option<Shelf>,
     /// Where signals are read, by pool and name.
     pub(crate) sources: Arc<BTreeMap<(String, String), Arc<dyn SignalSource>>>,
+    /// Where it is looked up what is expected of machines.
+    pub(crate) expectations: Option<Arc<dyn ExpectationSource>>,
     /// Who is told about incidents, by the names of the webhooks.
     pub(crate) messengers: Arc<BTreeMap<String, Arc<dyn Messenger>>>,
 }
@@ -78,6 +81,7 @@ impl Engine {
             prices: Arc::default(),
             shelf: None,
             sources: Arc::default(),
+            expectations: None,
             messengers: Arc::default(),
         }
     }
@@ -90,6 +94,16 @@ impl Engine {
     ) -> Self {
         self.sources = Arc::new(sources);
         self
+    }
+
+    /// Says where it is looked up what is expected of machines. Without it only what a probe itself
+    /// says is known.
+    #[must_use]
+    pub fn with_expectations(self, source: Arc<dyn ExpectationSource>) -> Self {
+        Self {
+            expectations: Some(source),
+            ..self
+        }
     }
 
     /// Says how the webhooks of the fleet are reached, by name.

@@ -22,11 +22,13 @@ mod cost;
 mod dead_man;
 mod decision;
 mod discover;
+mod drift;
 mod engine;
 mod execute;
 mod extend;
 mod fleet;
 mod guard;
+mod heal;
 mod health;
 mod idle;
 mod interruption;
@@ -53,11 +55,18 @@ pub use converge::{Approval, ConvergeOptions, Outcome, PoolStatus, Standing};
 pub use cordon::{CordonRequest, Cordoned};
 pub use cost::{Cost, CostGroup, CostKey, CostQuery, CostReport, InFlight, cost};
 pub use decision::{Question, decision_on};
+pub use drift::{Condition, Expectations, MeasureOptions, Measured, severity};
 pub use engine::Engine;
 pub use execute::{Attempt, Executed, Failure};
 pub use extend::{Extended, Extension};
 pub use fleet::{Fleet, Safety};
 pub use guard::{Guarded, Policy};
+pub use heal::{
+    Allowance, Cron, Diagnosis, Eyes, GroupState, HealPlan, HealSituation, HealStep, HealthVerdict,
+    Held, Hold, JournalEyes, KnownTargets, Looked, Policy as GroupPolicy, Reach, Sight,
+    TargetState, Treated, Unmeasured, Upkeep, UpkeepOptions, UpkeepRound, allowance, are_too_many,
+    diagnose, prescribe,
+};
 pub use health::{Examined, Reached, Report, count, is_our_own_fault};
 pub use idle::Use;
 pub use life::{Evidence, advance};

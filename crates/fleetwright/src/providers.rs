@@ -102,6 +102,8 @@ pub struct NodeProgram {
     pub path: PathBuf,
     /// Arguments before those that the provider adds.
     pub args: Vec<String>,
+    /// What its environment has besides; commands on the node do not see it.
+    pub env: Vec<(String, String)>,
 }
 
 /// Providers by name.
@@ -185,6 +187,7 @@ impl ProviderConfig for fleetwright_local::LocalConfig {
         let program = fleetwright_local::NodeProgram {
             path: context.node_program.path.clone(),
             args: context.node_program.args.clone(),
+            env: context.node_program.env.clone(),
         };
         let provider = fleetwright_local::LocalProvider::new(
             name,

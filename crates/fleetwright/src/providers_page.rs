@@ -189,6 +189,7 @@ fn build(kind: &ProviderKind) -> Result<Option<Arc<dyn Provider>>> {
         node_program: NodeProgram {
             path: PathBuf::new(),
             args: Vec::new(),
+            env: Vec::new(),
         },
     };
     config.build(kind.kind, &context).map(Some)

@@ -18,6 +18,7 @@ use fleetwright_store::Store;
 
 use crate::config::{Config, Loaded, Overrides};
 use crate::env::{self, Environment};
+use crate::expectation::ExpectationReader;
 use crate::paths::Paths;
 use crate::providers::{self, BuildContext, NodeProgram, Providers};
 use crate::secret::SecretReader;
@@ -211,6 +212,8 @@ impl Session {
                 (name, guarded)
             })
             .collect();
+        let base = loaded.origin.directory(&options.directory);
+        let expectations = Arc::new(ExpectationReader::new(base));
         let prices = Prices::new(loaded.config.prices.clone())?;
         let engine = Engine::new(
             fleet(&loaded.config, &public_key),
@@ -223,6 +226,7 @@ impl Session {
         .with_prices(prices)
         .with_shelf(Shelf::new(paths.offers()))
         .with_sources(sources)
+        .with_expectations(expectations)
         .with_messengers(messengers);
         Ok(Self {
             loaded,

@@ -3,12 +3,13 @@
 //! One SQLite file, used by several processes at once: command lines next to each other and next
 //! to a server. What may not be lost (leases, claims, nodes, sizes) is on disk before a call
 //! returns; what can be found again or is only an account of things (marks, budgets, breakers,
-//! signals, events written alone) survives the death of the process but perhaps not of the machine.
+//! signals, findings, events written alone) survives the death of the process but perhaps not of the
+//! machine.
 //!
 //! ```text
 //!               ┌─ durable: one connection, synchronous = FULL ──► leases, claims, nodes, sizes
 //!  Store ───────┼─ loose:   one connection, synchronous = NORMAL ► events, marks, budgets, breakers,
-//!               │                                                  signals
+//!               │                                                  signals, findings
 //!               └─ reads:   two connections, read-only ──────────► everything
 //! ```
 //!
@@ -24,6 +25,7 @@
 
 mod breakers;
 mod budgets;
+mod cases;
 mod claims;
 mod cordons;
 mod decisions;
@@ -31,6 +33,7 @@ mod deliveries;
 mod error;
 mod events;
 mod file;
+mod findings;
 mod health;
 mod lease;
 mod lifetime;
@@ -45,6 +48,7 @@ mod turns;
 
 pub use breakers::{Circuit, Patience};
 pub use budgets::{BudgetState, Draw, Taken, Throttled};
+pub use findings::Measurement;
 pub use deliveries::Delivery;
 pub use health::HealthChange;
 pub use lease::{Held, Lease};

@@ -6,6 +6,7 @@
 //! | `engine` | planning, memory and a whole `up`, by the engine's example `measure` |
 //! | `offers` | asking a stored catalog, as a whole process and inside it |
 //! | `exec` | commands on nodes, against OpenSSH's client |
+//! | `ssh`, `endpoints` | probing a thousand SSH servers, against everybody |
 //! | `aws`, `killed` | AWS, against boto3 on the same server |
 //! | `canned`, `fake` | the servers for that |
 //! | `process` | how processor time is counted |
@@ -16,6 +17,7 @@
 
 mod aws;
 mod canned;
+mod endpoints;
 mod engine;
 mod exec;
 mod fake;
@@ -23,6 +25,7 @@ mod killed;
 mod offers;
 mod page;
 mod process;
+mod ssh;
 mod start;
 
 use std::process::ExitCode;
@@ -31,7 +34,7 @@ use clap::{Args, ValueEnum};
 use fleetwright_core::{Error, Kind, Result};
 
 use crate::peers::moto;
-use crate::programs::{AWS, OURS, Programs};
+use crate::programs::{AWS, MINIMAL, OURS, Programs};
 use crate::workspace::Workspace;
 
 /// What is measured and how.
@@ -40,8 +43,8 @@ pub(crate) struct Options {
     /// Fewer repetitions.
     #[arg(long)]
     quick: bool,
-    /// Write docs/reference/benchmarks.md.
-    #[arg(long, conflicts_with_all = ["quick", "only"])]
+    /// Write what was measured into docs/reference/benchmarks.md.
+    #[arg(long, conflicts_with = "quick")]
     write: bool,
     /// Only these.
     #[arg(value_name = "NAME")]
@@ -63,6 +66,8 @@ enum Name {
     Offers,
     /// A command on many nodes, against OpenSSH.
     Exec,
+    /// Probing a thousand SSH servers, against OpenSSH, parallel-ssh and Ansible.
+    Ssh,
     /// Listing, creating and being killed on AWS, against boto3. Builds the SDK, which takes long.
     Aws,
 }
@@ -144,6 +149,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> 
             Name::Memory => add(engine::memory(workspace, &programs)?),
             Name::Offers => add(offers::measure(workspace, &programs, runs(5, 30))?),
             Name::Exec => add(exec::measure(workspace, &programs, runs(2, 7))?),
+            Name::Ssh => add(against_everybody(workspace, &programs, runs(1, 5))?),
             Name::Aws => against_boto3(workspace, runs(2, 7), &mut add)?,
         }
     }
@@ -155,9 +161,14 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> 
     println!("\n{met} of {all} goals met");
     if options.write {
         let path = workspace.root.join(page::PATH);
-        std::fs::write(&path, page::text(&page::Machine::look()?, &sections)).map_err(|e| {
-            Error::new(Kind::Unexpected, format!("cannot write `{}`", page::PATH)).with_source(e)
-        })?;
+        // Without a page every section is new.
+        let old = std::fs::read_to_string(&path).unwrap_or_default();
+        std::fs::write(&path, page::text(&old, &page::Machine::look()?, &sections)).map_err(
+            |e| {
+                Error::new(Kind::Unexpected, format!("cannot write `{}`", page::PATH))
+                    .with_source(e)
+            },
+        )?;
         println!("wrote {}", page::PATH);
     }
     Ok(if met == all {
@@ -165,6 +176,12 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> 
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// The section on SSH, whose minimal client is built for it.
+fn against_everybody(workspace: &Workspace, programs: &Programs, runs: usize) -> Result<Section> {
+    let minimal = Programs::build_release(workspace, MINIMAL)?;
+    ssh::measure(workspace, &programs.clone().replaced_by(minimal), runs)
 }
 
 /// The sections on AWS. The command is the one that tests use: it has every provider.

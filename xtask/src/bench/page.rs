@@ -43,45 +43,64 @@ impl Machine {
     }
 }
 
-/// The text of the page.
-pub(super) fn text(machine: &Machine, sections: &[Section]) -> String {
+/// The text of the page: the measured sections anew, the others as they were, in their order.
+pub(super) fn text(old: &str, machine: &Machine, sections: &[Section]) -> String {
     let mut page = String::from(
         "# Benchmarks\n\n\
          What was promised, measured. Written by `cargo xtask bench --write`; run \
-         `cargo xtask bench` to get the numbers of your machine (Linux, with the OpenSSH client and Python; \
-         some minutes, most of them for the release build), `cargo xtask bench --quick exec` for \
+         `cargo xtask bench` to get the numbers of your machine (Linux, with OpenSSH and Python; \
+         a quarter of an hour, much of it for the release build), `cargo xtask bench --quick exec` for \
          one of them with fewer repetitions. It ends with status 1 if a goal is missed. What is \
          compared is measured in one run, in turns. Not part of CI: other machines, and neighbors \
          on the same one, give other numbers. Ratios travel better than times.\n\n",
     );
     let facts = [
-        ("Date", &machine.date),
         ("Processor", &machine.processor),
         ("Cores", &machine.cores.to_string()),
         ("Kernel", &machine.kernel),
         ("Compiler", &machine.compiler),
-        ("Load at the end", &machine.load),
     ];
     page.push_str("| Machine | |\n|---|---|\n");
     for (name, value) in facts {
         line(&mut page, &[name, value]);
     }
+    let mut all: Vec<(String, String)> = (old.split("\n## ").skip(1))
+        .filter_map(|part| {
+            let (title, body) = part.split_once('\n')?;
+            Some((title.to_owned(), body.to_owned()))
+        })
+        .collect();
     for section in sections {
+        let body = body(machine, section);
+        match all.iter_mut().find(|(title, _)| title == section.title) {
+            Some(found) => found.1 = body,
+            None => all.push((section.title.to_owned(), body)),
+        }
+    }
+    for (title, body) in all {
         // Writing to a text cannot fail.
-        let _ = write!(page, "\n## {}\n\n{}\n\n", section.title, section.about);
-        page.push_str("| What | Measured | Goal | Measured by goal | |\n|---|---|---|---|---|\n");
-        for row in &section.rows {
-            match &row.goal {
-                None => line(&mut page, &[&row.what, &row.measured, "", "", ""]),
-                Some(goal) => {
-                    let share = format!("{:.2}", goal.share);
-                    let cells = [&row.what, &row.measured, &goal.text, &share, goal.verdict()];
-                    line(&mut page, &cells);
-                }
+        let _ = write!(page, "\n## {title}\n{body}");
+    }
+    page
+}
+
+fn body(machine: &Machine, section: &Section) -> String {
+    let mut text = format!(
+        "\n{}\n\nMeasured on {}; load at the end: {}.\n\n",
+        section.about, machine.date, machine.load
+    );
+    text.push_str("| What | Measured | Goal | Measured by goal | |\n|---|---|---|---|---|\n");
+    for row in &section.rows {
+        match &row.goal {
+            None => line(&mut text, &[&row.what, &row.measured, "", "", ""]),
+            Some(goal) => {
+                let share = format!("{:.2}", goal.share);
+                let cells = [&row.what, &row.measured, &goal.text, &share, goal.verdict()];
+                line(&mut text, &cells);
             }
         }
     }
-    page
+    text
 }
 
 fn line(page: &mut String, cells: &[&str]) {
@@ -146,11 +165,12 @@ mod tests {
                 Row::told("ours", "9 ms").at_most("8 ms", 9.0, 8.0),
             ],
         };
-        let page = text(&machine, &[section]);
+        let old = "# Benchmarks\n\nx\n\n## Start\n\nOld.\n\n## Other\n\nAs it was.\n";
+        let page = text(old, &machine, &[section]);
         assert!(page.contains("| Processor | Some CPU |\n"), "{page}");
-        let table = "## Start\n\nHow.\n\n| What | Measured | Goal | Measured by goal | |\n\
+        let table = "## Start\n\nHow.\n\nMeasured on 2026-01-02; load at the end: 0.1.\n\n| What | Measured | Goal | Measured by goal | |\n\
                      |---|---|---|---|---|\n| nothing | 1 ms ||||\n\
-                     | ours | 9 ms | 8 ms | 1.12 | MISSED |\n";
+                     | ours | 9 ms | 8 ms | 1.12 | MISSED |\n\n## Other\n\nAs it was.\n";
         assert!(page.ends_with(table), "{page}");
     }
 

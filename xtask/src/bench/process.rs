@@ -2,12 +2,19 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use fleetwright_core::{Error, Kind, Result};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 
 use crate::workspace::output;
+
+/// Pause between two looks at the memory.
+const LOOK: Duration = Duration::from_millis(100);
+/// Bytes in a page of memory.
+const PAGE: u64 = 4_096;
 
 /// What a program and all that it waited for took.
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +41,79 @@ pub(super) fn cost_and_output(command: &mut Command) -> Result<(Cost, String)> {
     let wall = started.elapsed().as_secs_f64() * 1e3;
     let cpu = children()? - before;
     Ok((Cost { cpu, wall }, text))
+}
+
+/// What a program took, what it said, and how much memory it had.
+#[derive(Debug, Clone)]
+pub(super) struct Watched {
+    pub(super) cost: Cost,
+    /// What it wrote to standard output.
+    pub(super) text: String,
+    /// The greatest sum of the resident memory of the program and its descendants, in MB.
+    pub(super) memory: f64,
+}
+
+/// Runs a program to its end and looks at its memory meanwhile.
+pub(super) fn watched(command: &mut Command) -> Result<Watched> {
+    let ended = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let watcher = scope.spawn(|| {
+            let mut most = 0;
+            while !ended.load(Ordering::Relaxed) {
+                most = most.max(resident_of_descendants());
+                std::thread::sleep(LOOK);
+            }
+            most
+        });
+        let outcome = cost_and_output(command);
+        ended.store(true, Ordering::Relaxed);
+        let pages = watcher
+            .join()
+            .map_err(|_| Error::new(Kind::Unexpected, "the look at the memory was cut off"))?;
+        let (cost, text) = outcome?;
+        let memory = (pages * PAGE) as f64 / 1e6;
+        Ok(Watched { cost, text, memory })
+    })
+}
+
+/// Resident pages of all descendants of this process, without SSH servers and their sessions: those
+/// are no part of a contestant.
+fn resident_of_descendants() -> u64 {
+    let mut processes = Vec::new();
+    for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let Some(id) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else {
+            continue;
+        };
+        let stat = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+        let Some((name, fields)) = stat.rsplit_once(')') else {
+            continue;
+        };
+        let fields: Vec<&str> = fields.split_whitespace().collect();
+        // The parent is field 4, the resident pages are field 24.
+        let parent = fields.get(1).and_then(|field| field.parse::<u32>().ok());
+        let pages = fields.get(21).and_then(|field| field.parse::<u64>().ok());
+        if let (Some(parent), Some(pages)) = (parent, pages) {
+            processes.push((id, parent, pages, name.contains("(sshd")));
+        }
+    }
+    let mut family = std::collections::BTreeSet::from([std::process::id()]);
+    let mut sum = 0;
+    // A child may have a smaller number than its parent, so it takes some rounds.
+    loop {
+        let before = family.len();
+        processes.retain(|(id, parent, pages, is_server)| {
+            let is_descendant = family.contains(parent) && !is_server;
+            if is_descendant {
+                family.insert(*id);
+                sum += pages;
+            }
+            !is_descendant
+        });
+        if family.len() == before {
+            return sum;
+        }
+    }
 }
 
 /// Processor time of all children that have ended, in milliseconds. No other

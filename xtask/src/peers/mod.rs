@@ -10,13 +10,15 @@
 //! ```
 //! A peer that is a server runs as long as its `Ensured` is held.
 
-mod ansible;
+pub(crate) mod ansible;
 mod apt;
 pub(crate) mod moto;
 mod openssh;
 mod prism;
-mod python;
+pub(crate) mod python;
 mod scaleway;
+
+use std::path::PathBuf;
 
 use crate::workspace::Workspace;
 
@@ -44,6 +46,11 @@ pub(crate) struct Ensured {
     pub(crate) peer: Peer,
     /// The server that was started for it, if it is one.
     pub(crate) _server: Option<moto::Server>,
+}
+
+/// The system's `sshd`, which is usually not in `PATH`.
+pub(crate) fn find_sshd() -> Option<PathBuf> {
+    apt::find_program("sshd")
 }
 
 /// Looks for every peer, one after the other: they share the package manager.

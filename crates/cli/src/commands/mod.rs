@@ -9,6 +9,7 @@ mod completions;
 pub(crate) mod cordon;
 mod cost;
 mod down;
+pub(crate) mod drift;
 mod env;
 mod events;
 mod exec;
@@ -96,6 +97,7 @@ async fn command(context: &Context, command: Command) -> Result<Exit> {
         Command::Signal(args) => signal::run(context, &args).await,
         Command::Limits => limits::run(context).await,
         Command::Exec(args) => exec::run(context, &args).await,
+        Command::Drift(args) => drift::run(context, &args).await,
         Command::Ssh(args) => ssh::run(context, &args).await,
         Command::Health(args) => health::run(context, &args).await,
         Command::Heartbeat(args) => health::beat(context, &args).await,

@@ -1,7 +1,8 @@
 //! The end of a run that changes the fleet: what is printed, and the exit status.
 
 use fleetwright_core::{
-    BudgetLine, BudgetVerdict, Coverage, HourlyPrice, Life, NodeRecord, Result, Withheld,
+    BudgetLine, BudgetVerdict, Coverage, Gap, HourlyPrice, Kind, Life, NodeRecord, Remedy, Result,
+    Withheld,
 };
 use fleetwright_engine::{Attempt, Bill, Engine, Observation, Outcome, PoolStatus, Standing};
 use serde::Serialize;
@@ -13,6 +14,21 @@ use crate::output::{self, Out, count, money};
 
 /// Attempts that are shown at most.
 const SHOWN: usize = 24;
+
+/// Why no provider shows us anything, if that is something no waiting mends: a wrong token, for
+/// example. The first provider's reason is told for all.
+fn shut_out(observation: &Observation) -> Option<Kind> {
+    let mut first = None;
+    for seen in observation.providers.values() {
+        let gaps = seen.coverage.gaps();
+        let is_hopeless = |gap: &Gap| gap.error.kind.remedy() == Remedy::GiveUp;
+        if !seen.nodes.is_empty() || gaps.is_empty() || !gaps.iter().all(is_hopeless) {
+            return None;
+        }
+        first = first.or(gaps.first().map(|gap| gap.error.kind));
+    }
+    first
+}
 
 /// `--json` of `up`, `apply` and `down`.
 #[derive(Serialize)]
@@ -173,8 +189,10 @@ pub(super) fn finish(
                     "raise the budget or want fewer machines; `fleetwright cost` shows what is spent",
                 );
                 Exit::OverBudget
-            } else {
+            } else if executed.has_changes() {
                 Exit::Incomplete
+            } else {
+                shut_out(&observation).map_or(Exit::Incomplete, Exit::Failed)
             }
         }
         Standing::Braked(brake) => {

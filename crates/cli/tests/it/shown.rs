@@ -21,6 +21,7 @@ const COMMANDS: &[&str] = &[
     "why",
     "why-not",
     "exec",
+    "drift",
     "ssh",
     "health",
     "heartbeat",

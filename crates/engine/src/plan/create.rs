@@ -21,6 +21,8 @@ pub(super) struct Gap {
     pub(super) ended: usize,
     /// And how many because their cloud takes them away.
     pub(super) doomed: usize,
+    /// Nodes that others are to take the place of, for another reason.
+    pub(super) replaced: usize,
     /// Machines wanted.
     pub(super) wanted: usize,
 }
@@ -141,7 +143,7 @@ impl<'a> Planner<'a> {
         let reason = format!(
             "pool `{name}` has {}{} and wants {}",
             plural(gap.have, "node"),
-            besides(gap.ended, gap.doomed),
+            besides(gap.ended, gap.doomed, gap.replaced),
             gap.wanted
         );
         let divided = allotment.parts.len() > 1;

@@ -53,6 +53,10 @@ pub fn plan(
     let mut planner = Planner {
         ledger: Ledger::new(fleet, observation, &billing),
         verdicts: Vec::new(),
+        replaced: match &purpose {
+            Purpose::Upkeep { replace, .. } => replace.iter().cloned().collect(),
+            _ => HashSet::new(),
+        },
         fleet,
         observation,
         options,
@@ -73,6 +77,7 @@ pub fn plan(
     match &purpose {
         Purpose::Converge => planner.converge(None),
         Purpose::Scale { pools, .. } => planner.converge(Some(pools)),
+        Purpose::Upkeep { pools, .. } => planner.keep_up(pools),
         Purpose::Remove { nodes } => planner.remove(nodes.as_deref()),
         Purpose::Expire { idle } => planner.expire(idle),
         Purpose::Relieve { nodes } => planner.relieve(nodes),
@@ -88,7 +93,7 @@ pub fn plan(
         | Purpose::Expire { .. }
         | Purpose::Relieve { .. }
         | Purpose::Balance { .. } => None,
-        Purpose::Converge | Purpose::Scale { .. } => planner.brake(live),
+        Purpose::Converge | Purpose::Scale { .. } | Purpose::Upkeep { .. } => planner.brake(live),
     };
     let costs = Costs::of(&observation.records, &planner.steps);
     let money = PlanMoney {
@@ -147,6 +152,8 @@ struct Planner<'a> {
     taken: Vec<u32>,
     ledger: Ledger<'a>,
     verdicts: Vec<BudgetVerdict>,
+    /// Nodes that others are to take the place of.
+    replaced: HashSet<NodeId>,
 }
 
 /// Members by provider, balancer and node.
@@ -169,7 +176,9 @@ impl<'a> Planner<'a> {
             let pool = self.fleet.pools.get(&claim.pool);
             let concerned = match purpose {
                 Purpose::Expire { .. } => pool.is_some_and(|pool| pool.limits.ends_nodes()),
-                Purpose::Scale { pools, .. } => pools.contains(&claim.pool),
+                Purpose::Scale { pools, .. } | Purpose::Upkeep { pools, .. } => {
+                    pools.contains(&claim.pool)
+                }
                 Purpose::Converge | Purpose::Remove { .. } => true,
                 Purpose::Relieve { .. } | Purpose::Balance { .. } => false,
             };
@@ -205,7 +214,7 @@ impl<'a> Planner<'a> {
         for node in self.observation.orphans() {
             let concerned = match purpose {
                 Purpose::Expire { .. } => node.label(keys::EXPIRY).is_some(),
-                Purpose::Scale { pools, .. } => node
+                Purpose::Scale { pools, .. } | Purpose::Upkeep { pools, .. } => node
                     .label(keys::POOL)
                     .is_some_and(|pool| pools.contains(pool)),
                 Purpose::Converge | Purpose::Remove { .. } => true,
@@ -248,6 +257,15 @@ impl<'a> Planner<'a> {
     /// Every pool at its size; or only some, and of these only those whose size was decided on:
     /// somebody may have given that up meanwhile.
     fn converge(&mut self, only: Option<&BTreeSet<String>>) {
+        self.converge_pools(only, false);
+    }
+
+    /// These pools at their sizes, whoever decided on them.
+    fn keep_up(&mut self, pools: &BTreeSet<String>) {
+        self.converge_pools(Some(pools), true);
+    }
+
+    fn converge_pools(&mut self, only: Option<&BTreeSet<String>>, is_kept: bool) {
         let mut by_pool: BTreeMap<&str, Vec<&'a NodeRecord>> = BTreeMap::new();
         for record in &self.observation.records {
             by_pool.entry(&record.pool).or_default().push(record);
@@ -273,7 +291,7 @@ impl<'a> Planner<'a> {
             }
         }
         for (name, pool) in &self.fleet.pools {
-            let is_decided = self.observation.agreed.contains_key(name);
+            let is_decided = is_kept || self.observation.agreed.contains_key(name);
             if only.is_some_and(|only| !is_decided || !only.contains(name)) {
                 continue;
             }
@@ -317,7 +335,7 @@ impl<'a> Planner<'a> {
             {
                 self.end(record, &reason);
                 ended += 1;
-            } else if record.life.is_wanted() && is_doomed(record, Some(pool)).is_some() {
+            } else if record.life.is_wanted() && self.is_leaving(record, pool).is_some() {
                 doomed.push(*record);
             } else if record.life.is_wanted() {
                 wanted.push(*record);
@@ -357,11 +375,14 @@ impl<'a> Planner<'a> {
         } else if with_orphans < desired {
             let recorded = wanted.iter().chain(&kept).copied();
             let placed = self.placed(name, pool, recorded, orphans);
+            let is_replaced = |record: &&&NodeRecord| is_doomed(record, Some(pool)).is_none();
+            let replaced = doomed.iter().filter(is_replaced).count();
             let gap = Gap {
                 missing: desired - with_orphans,
                 have: with_orphans,
                 ended,
-                doomed: doomed.len(),
+                doomed: doomed.len() - replaced,
+                replaced,
                 wanted: desired,
             };
             self.create(name, pool, gap, placed);
@@ -578,10 +599,11 @@ impl<'a> Planner<'a> {
 }
 
 /// What a pool has besides the nodes that count.
-fn besides(ended: usize, doomed: usize) -> String {
+fn besides(ended: usize, doomed: usize, replaced: usize) -> String {
     let kinds = [
         (ended, "whose time is over"),
         (doomed, "that the cloud takes away"),
+        (replaced, "in whose place others come"),
     ];
     let told: Vec<String> = kinds
         .iter()

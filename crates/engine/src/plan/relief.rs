@@ -15,6 +15,15 @@ use crate::interruption::{is_doomed, is_draining, is_pressing};
 use crate::tenure::is_over;
 
 impl<'a> Planner<'a> {
+    /// Why a node is to leave as soon as others serve in its place; `None` if it is not.
+    pub(super) fn is_leaving(&self, record: &NodeRecord, pool: &Pool) -> Option<String> {
+        is_doomed(record, Some(pool)).or_else(|| {
+            self.replaced
+                .contains(&record.id)
+                .then(|| "it is replaced, because nothing else has helped".to_owned())
+        })
+    }
+
     /// Lets those of the doomed nodes go that are not needed any more, and those whose time is up.
     pub(super) fn release(
         &mut self,
@@ -35,19 +44,23 @@ impl<'a> Planner<'a> {
             (at.is_none(), at, record.id.clone())
         });
         for record in doomed {
-            let Some(why) = is_doomed(record, Some(pool)) else {
+            let Some(why) = self.is_leaving(record, pool) else {
                 continue;
             };
             let pressing = (record.tenure.notice.as_ref())
                 .is_some_and(|notice| is_pressing(notice, Some(pool), now));
             let serves = serves(&&record);
-            let replaced = !serves || spare > 0;
+            // Whoever lets a machine be removed before another is ready has said so.
+            let at_once = !pool.disruption.replace_first && self.replaced.contains(&record.id);
+            let replaced = !serves || spare > 0 || at_once;
             // Without a balancer there is nothing to leave: it works until it is taken.
             let must_leave = pressing && pool.balancer.is_some();
             if must_leave {
                 self.end(record, &why);
             } else if replaced && !is_draining(record, Some(pool)) {
-                let besides = if serves {
+                let besides = if at_once {
+                    "another takes its place"
+                } else if serves {
                     "others are in its place"
                 } else {
                     "it does not serve"
@@ -128,6 +141,7 @@ impl<'a> Planner<'a> {
                 have,
                 ended: 0,
                 doomed: doomed.len(),
+                replaced: 0,
                 wanted: desired,
             };
             let placed = self.placed(name, pool, wanted.iter().copied(), &[]);

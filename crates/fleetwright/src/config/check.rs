@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fleetwright_core::{
-    Budget, Candidate, GpuWish, HourlyPrice, Pool, PriceRule, Provider, Requirements, Strategy,
-    check_name, keys,
+    Budget, Candidate, GpuWish, HourlyPrice, Pool, PriceRule, Probe, Provider, Requirements,
+    Strategy, check_name, keys,
 };
 
 use super::parse::Places;
 use super::shape::join;
 use super::source::Problem;
-use super::{Config, care, scaling, suggest};
+use super::{Config, care, probes, scaling, suggest};
 use crate::env::Environment;
 
 /// Longest label key or value that every cloud accepts.
@@ -38,6 +38,10 @@ pub(crate) fn meaning(
         let key = join("pools", name);
         check.pool(pool, &key, provider_names);
         check.budget(pool.budget.as_ref(), &join(&key, "budget"));
+        check.probes(&pool.probes, &key);
+    }
+    for (name, group) in &config.targets {
+        check.probes(&group.probes, &join("targets", name));
     }
     for (name, group) in &config.targets {
         for (below, problem) in care::problems(&group.health, &group.hooks) {
@@ -212,6 +216,12 @@ impl Check<'_> {
                 let key = join(&join(key, "limits"), name);
                 self.report(&key, Problem::new(format!("`{key}` must be more than 0s")));
             }
+        }
+    }
+
+    fn probes(&mut self, probes: &[Probe], key: &str) {
+        for (below, problem) in probes::problems(probes) {
+            self.report(&format!("{key}.{below}"), problem);
         }
     }
 

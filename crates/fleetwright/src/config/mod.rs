@@ -13,6 +13,7 @@ mod care;
 mod check;
 mod discover;
 mod parse;
+mod probes;
 mod scaling;
 mod shape;
 mod source;

@@ -23,6 +23,7 @@ impl Home {
         let program = NodeProgram {
             path: folder.join("no-such-program"),
             args: Vec::new(),
+            env: Vec::new(),
         };
         let mut options = SessionOptions::new(folder.to_owned(), program);
         let state = folder.join("state").display().to_string();

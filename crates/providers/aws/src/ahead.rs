@@ -4,7 +4,7 @@
 //! tenths to answer. The token of the next page is near the end of the answer as it comes from the
 //! wire, so the next request goes out first and the decoding falls into the time in which EC2 works
 //! on it. The SDK decodes in the same step in which it returns, so the look is taken below it, in
-//! its HTTP client.
+//! its HTTP client. What is not read is cut out there as well: see [`trim`].
 
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::connector_metadata::ConnectorMetadata;
@@ -21,6 +21,8 @@ use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::byte_stream::ByteStream;
 use aws_smithy_types::config_bag::ConfigBag;
 use tokio::sync::mpsc::UnboundedSender;
+
+use crate::trim::trim;
 
 /// How often others get their turn between the look and the decoding: on a runtime with one thread
 /// they send the next request in it.
@@ -101,7 +103,15 @@ impl HttpConnector for Connector {
                     tokio::task::yield_now().await;
                 }
             }
-            *response.body_mut() = SdkBody::from(body);
+            let kept = if response.status().is_success() {
+                trim(&body)
+            } else {
+                None
+            };
+            *response.body_mut() = match kept {
+                Some(kept) => SdkBody::from(kept),
+                None => SdkBody::from(body),
+            };
             Ok(response)
         })
     }

@@ -35,6 +35,7 @@ mod recent;
 mod remembered;
 mod requests;
 mod subnet;
+mod trim;
 mod waivers;
 
 pub use api::{ACTIONS, StaticCredentials};

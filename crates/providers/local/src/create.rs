@@ -272,6 +272,7 @@ impl Making {
             .env_clear()
             .env("HOME", path.join("home"))
             .env(DIR_VARIABLE, &path)
+            .envs(self.program.env.iter().map(|(name, value)| (name, value)))
             .current_dir(dir.home())
             .stdin(Stdio::null())
             .stdout(log().map_err(cannot)?)

@@ -31,6 +31,8 @@ pub struct NodeProgram {
     pub path: PathBuf,
     /// What to pass before the directory.
     pub args: Vec<String>,
+    /// What its environment has besides; commands on the node do not see it.
+    pub env: Vec<(String, String)>,
 }
 
 /// This machine as a source of nodes.

@@ -195,5 +195,7 @@ pub(crate) const BACK_TO_THE_FIRST: &str = "
     ALTER TABLE budgets DROP COLUMN urgent_until;
     ALTER TABLE marks DROP COLUMN since; ALTER TABLE marks DROP COLUMN refused_at;
     ALTER TABLE marks DROP COLUMN probe_until;
+    DROP TABLE cases;
+    DROP TABLE freezes;
     DELETE FROM schema_version WHERE version > 1;
 ";

@@ -10,4 +10,5 @@ mod life;
 mod money;
 mod ownership;
 mod scaling;
+mod soak;
 mod tenure;

@@ -44,6 +44,7 @@ pub(crate) fn program() -> NodeProgram {
     NodeProgram {
         path: env!("CARGO_BIN_EXE_fleetwright-local-node").into(),
         args: Vec::new(),
+        env: Vec::new(),
     }
 }
 
