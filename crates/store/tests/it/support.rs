@@ -195,6 +195,8 @@ pub(crate) const BACK_TO_THE_FIRST: &str = "
     ALTER TABLE budgets DROP COLUMN urgent_until;
     ALTER TABLE marks DROP COLUMN since; ALTER TABLE marks DROP COLUMN refused_at;
     ALTER TABLE marks DROP COLUMN probe_until;
+    DROP TABLE findings; DROP TABLE reaches;
+    DROP TABLE deliveries; DROP TABLE cordons; DROP TABLE heartbeats; DROP TABLE health;
     DROP TABLE cases;
     DROP TABLE freezes;
     DELETE FROM schema_version WHERE version > 1;
