@@ -6,14 +6,14 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use fleetwright_core::{Error, Filter, Kind, Result, Span};
 
 use crate::commands::capacity::Capacity;
-use crate::commands::drift::DriftArgs;
 use crate::commands::cordon::{Cordon, Drain, Uncordon};
+use crate::commands::drift::DriftArgs;
 use crate::commands::health::{Health, Heartbeat};
 use crate::commands::inventory::Inventory;
 use crate::commands::notify::Notify;
 use crate::commands::why::WhyArgs;
 use crate::commands::why_not::WhyNotArgs;
-use crate::commands::{CostArgs, Offers, Scale, Signal};
+use crate::commands::{CostArgs, Deploy, Offers, Scale, Signal, Targets};
 
 /// Gets machines from any cloud, exactly once, and keeps them as they should be.
 #[derive(Debug, Parser)]
@@ -191,6 +191,28 @@ What is expected stands in `[[pools.<name>.probes]]` and `[[targets.<name>.probe
 found out. If it cannot be looked up here what is expected, the status is that of the error: 15 if
 there is no Nix here.")]
     Drift(DriftArgs),
+    /// List the machines that are logged in to: nodes, addresses, what providers list
+    #[command(after_help = "\
+Examples:
+  fleetwright targets
+  fleetwright targets --on group=targets.edge
+  fleetwright targets -t admin@10.0.0.7:2222,@hosts.txt
+
+Providers are asked for the machines of `[[targets.<name>.discover]]`. Ends with status 20 if a part
+could not be looked at: what was found there before is listed then.")]
+    Targets(Targets),
+    /// Bring a command, a script or files to many machines: a canary, then batch by batch
+    #[command(after_help = "\
+Examples:
+  fleetwright deploy 'nixos-rebuild switch'
+  fleetwright deploy --on pool=web --canary 1 --batch 25% --max-fail 2 'systemctl restart app'
+  fleetwright deploy --push ./site:/srv/site --script setup.sh --check 'curl -fs localhost'
+  fleetwright deploy --rollback previous 'app-switch v2'
+  fleetwright deploy --resume
+
+A second run leaves out the machines that have the same already. Ends with status 23 if a machine
+failed, and with 20 if machines had no turn.")]
+    Deploy(Box<Deploy>),
     /// Log in to a node with the system's ssh
     #[command(after_help = "\
 Example:
@@ -470,18 +492,23 @@ impl Selection {
     /// `Invalid` if it speaks of what only a provider knows: it would select nothing.
     pub(crate) fn of_records(&self) -> Result<Filter> {
         let filter = self.on.clone().unwrap_or_default();
-        match filter
-            .terms()
-            .iter()
-            .find(|term| term.key().starts_with("metadata."))
-        {
-            Some(term) => Err(Error::new(
-                Kind::Invalid,
-                format!("`{}` is known to the providers only", term.key()),
-            )
-            .with_hint("`fleetwright nodes --live` asks them")),
-            None => Ok(filter),
+        for term in filter.terms() {
+            if term.key().starts_with("metadata.") {
+                return Err(Error::new(
+                    Kind::Invalid,
+                    format!("`{}` is known to the providers only", term.key()),
+                )
+                .with_hint("`fleetwright nodes --live` asks them"));
+            }
+            if matches!(term.key(), "group" | "address" | "origin") {
+                return Err(Error::new(
+                    Kind::Invalid,
+                    format!("`{}` is a property of targets, not of nodes", term.key()),
+                )
+                .with_hint("`fleetwright targets` takes it"));
+            }
         }
+        Ok(filter)
     }
 }
 

@@ -82,6 +82,10 @@ pub(crate) fn line(what: &EventKind) -> Option<String> {
     Some(match what {
         EventKind::Observed { gaps, .. } if gaps.is_empty() => return None,
         EventKind::Planned { .. }
+        // `deploy` shows its own progress.
+        | EventKind::DeploymentStarted { .. }
+        | EventKind::NodeDeployed { .. }
+        | EventKind::DeploymentEnded { .. }
         | EventKind::ClaimFulfilled {
             shortfall: None, ..
         }
@@ -243,6 +247,15 @@ pub(crate) fn line(what: &EventKind) -> Option<String> {
             about,
             error,
         } => format!("  ! {webhook} was not told of {about}: {error}"),
+        EventKind::Welcomed {
+            name,
+            succeeded,
+            reason,
+            ..
+        } => {
+            let sign = if *succeeded { '+' } else { '!' };
+            format!("  {sign} {name} welcomed: {reason}")
+        }
         EventKind::Braked { reason } => format!("  ! nothing was done: {reason}"),
         EventKind::CaseOpened {
             target,

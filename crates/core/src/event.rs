@@ -6,8 +6,9 @@ use uuid::Uuid;
 
 use crate::ability::InterruptionKind;
 use crate::{
-    BudgetOutcome, CaseEnding, ClaimId, CordonPhase, ErrorReport, Freeze, HealAction, HealResult,
-    HealthState, HourlyPrice, Life, NodeId, Operation, Severity, Subject, TargetGroupName,
+    BudgetOutcome, CaseEnding, ClaimId, CordonPhase, DeployedState, DeploymentId,
+    DeploymentOutcome, ErrorReport, Freeze, HealAction, HealResult, HealthState, HourlyPrice, Life,
+    NodeId, Operation, Severity, Subject, TargetGroupName,
 };
 
 /// Something that happened, with its time.
@@ -286,6 +287,48 @@ pub enum EventKind {
         /// Why.
         error: ErrorReport,
     },
+    /// A deployment began, or went on.
+    DeploymentStarted {
+        /// Which.
+        deployment: DeploymentId,
+        /// What is brought, in a few words.
+        what: String,
+        /// To how many machines, without those that are right already.
+        nodes: usize,
+    },
+    /// The turn of a machine in a deployment has ended.
+    NodeDeployed {
+        /// Which deployment.
+        deployment: DeploymentId,
+        /// Which node, if a provider knows it.
+        node: Option<NodeId>,
+        /// Its name.
+        name: String,
+        /// How its turn ended.
+        state: DeployedState,
+        /// Why, in words.
+        reason: String,
+    },
+    /// A deployment ended.
+    DeploymentEnded {
+        /// Which.
+        deployment: DeploymentId,
+        /// How.
+        outcome: DeploymentOutcome,
+        /// Why, in words.
+        reason: String,
+    },
+    /// The `welcome` command of a group has ended on a machine that was seen for the first time.
+    Welcomed {
+        /// Which node, if a provider knows it.
+        node: Option<NodeId>,
+        /// Its name.
+        name: String,
+        /// Whether it ended with status 0.
+        succeeded: bool,
+        /// How, in words.
+        reason: String,
+    },
     /// A plan that removes too much was not executed.
     Braked {
         /// Why, in words.
@@ -393,7 +436,9 @@ impl EventKind {
             | Self::CaseClosed { node, .. }
             | Self::HealthChanged { node, .. }
             | Self::CordonChanged { node, .. }
-            | Self::HookEnded { node, .. } => node.as_ref(),
+            | Self::HookEnded { node, .. }
+            | Self::NodeDeployed { node, .. }
+            | Self::Welcomed { node, .. } => node.as_ref(),
             _ => None,
         }
     }
@@ -426,6 +471,10 @@ impl EventKind {
             Self::CordonChanged { .. } => "cordon-changed",
             Self::HookEnded { .. } => "hook-ended",
             Self::NotificationLost { .. } => "notification-lost",
+            Self::DeploymentStarted { .. } => "deployment-started",
+            Self::NodeDeployed { .. } => "node-deployed",
+            Self::DeploymentEnded { .. } => "deployment-ended",
+            Self::Welcomed { .. } => "welcomed",
             Self::Braked { .. } => "braked",
             Self::CaseOpened { .. } => "case-opened",
             Self::HealBegan { .. } => "heal-began",

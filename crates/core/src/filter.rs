@@ -15,6 +15,7 @@ use crate::{Error, Kind, Result};
 /// | key | what |
 /// |---|---|
 /// | `id`, `name`, `pool`, `provider`, `region`, `zone`, `type`, `market`, `state` | properties of every node |
+/// | `group`, `address`, `origin` | properties of targets: see `Target::is_selected` |
 /// | `label.<key>` | a label |
 /// | `metadata.<name>` | what only the provider knows of a node: `Node::metadata` |
 ///
@@ -67,8 +68,9 @@ impl Term {
     }
 }
 
-const KEYS: [&str; 9] = [
-    "id", "name", "pool", "provider", "region", "zone", "type", "market", "state",
+const KEYS: [&str; 12] = [
+    "id", "name", "pool", "provider", "region", "zone", "type", "market", "state", "group",
+    "address", "origin",
 ];
 
 /// What users of EC2 write, and what it is called here.

@@ -24,6 +24,7 @@ mod cordon;
 mod count;
 mod dead_man;
 mod decision;
+mod deployment;
 mod disruption;
 mod duration;
 mod error;
@@ -73,6 +74,10 @@ pub use cordon::{Cordon, CordonPhase};
 pub use count::Count;
 pub use dead_man::{DEAD_MAN_RENEWAL, with_dead_man};
 pub use decision::{Closed, Counts, Decision, DecisionId, Excluded, Wish};
+pub use deployment::{
+    DeployedFile, DeployedNode, DeployedState, Deployment, DeploymentId, DeploymentOutcome,
+    DeploymentSpec, Rollback, RolledBack, RolloutPolicy,
+};
 pub use disruption::{Disruption, DisruptionBudget, Portion};
 pub use duration::{Span, parse_duration};
 pub use error::{Effect, Error, ErrorReport, Kind, Remedy, Result, Scope};

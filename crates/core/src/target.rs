@@ -7,11 +7,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Access, Disruption, Error, Healing, Health, Hooks, Kind, Labels, NodeId, Probe, Result,
+    Access, Disruption, Error, Filter, Healing, Health, Hooks, Kind, Labels, NodeId, Probe, Result,
+    glob,
 };
 
 /// A machine that can be logged in to, and how it was found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Target {
     /// A node's name, or the address as it was written.
     pub name: String,
@@ -33,7 +34,8 @@ impl Target {
         (self.access.host.to_ascii_lowercase(), self.access.port)
     }
 
-    /// What is remembered of it is found by this: its node's id, or where its SSH server listens.
+    /// What tells it from every other machine in the journal: the id of the node if a provider
+    /// knows it, so that another machine at the same address is another one, else `ssh://host:port`.
     pub fn key(&self) -> String {
         match &self.node {
             Some(node) => node.to_string(),
@@ -44,10 +46,48 @@ impl Target {
         }
     }
 
-    /// `pool/name` or `targets/name`, or nothing: what a filter and a report call its group.
+    /// Whether a filter selects it. Besides the properties of nodes it may speak of `group`
+    /// (`pools.<name>` or `targets.<name>`), `address` and `origin`, of which one has to match.
+    /// `state` is what journal or provider say of it.
+    pub fn is_selected(&self, filter: &Filter, state: Option<&str>) -> bool {
+        filter.terms().iter().all(|term| match term.key() {
+            "origin" => {
+                let plain = |origin: &TargetOrigin| glob_any(term.patterns(), &origin.to_string());
+                self.origins.iter().any(plain) != term.is_negated()
+            }
+            "group" => term.matches(&self.group_label().unwrap_or_default()),
+            key => term.matches(self.property(key, state).unwrap_or_default()),
+        })
+    }
+
+    fn property<'a>(&'a self, key: &str, state: Option<&'a str>) -> Option<&'a str> {
+        let node = self.node.as_ref();
+        match key {
+            "id" => node.map(NodeId::as_str),
+            "name" => Some(&self.name),
+            "address" => Some(&self.access.host),
+            "pool" => match &self.group {
+                Some(TargetGroupName::Pool(name)) => Some(name),
+                _ => None,
+            },
+            "provider" => node.map(NodeId::provider),
+            "region" => node.map(NodeId::region),
+            "state" => state,
+            _ => key
+                .strip_prefix("label.")
+                .and_then(|key| self.labels.get(key))
+                .map(String::as_str),
+        }
+    }
+
+    /// `pools.<name>` or `targets.<name>`, or nothing: what a filter and a report call its group.
     pub fn group_label(&self) -> Option<String> {
         self.group.as_ref().map(ToString::to_string)
     }
+}
+
+fn glob_any(patterns: &[String], text: &str) -> bool {
+    patterns.iter().any(|pattern| glob(pattern, text))
 }
 
 /// What a target belongs to.
@@ -294,7 +334,7 @@ pub struct TargetGroup {
 pub struct Discovery {
     /// Name of the provider.
     pub provider: String,
-    /// Which of its machines, e.g. `label.role=edge state=running`. Machines that are not ours are
+    /// Which of its machines, e.g. `label.role=edge,state=running`. Machines that are not ours are
     /// found too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filter: Option<String>,
@@ -334,6 +374,47 @@ mod tests {
             assert_eq!(address.to_string(), shown);
             assert_eq!(shown.parse::<TargetAddress>().unwrap(), address);
         }
+    }
+
+    #[test]
+    fn one_of_several_origins_is_enough_for_a_filter() {
+        let target = Target {
+            name: "edge-1".into(),
+            access: "edge-1".parse::<TargetAddress>().unwrap().access(),
+            group: Some(TargetGroupName::Targets("edge".into())),
+            node: None,
+            origins: vec![
+                TargetOrigin::Configured {
+                    group: "edge".into(),
+                },
+                TargetOrigin::File {
+                    path: "/etc/hosts.txt".into(),
+                    line: 3,
+                },
+            ],
+            labels: Labels::new(),
+        };
+        for (text, expected) in [
+            ("", true),
+            ("name=edge-*", true),
+            ("group=targets.edge", true),
+            ("origin=targets.edge", true),
+            ("origin=/etc/*", true),
+            ("origin!=/etc/*", false),
+            ("origin=aws*", false),
+            ("address=edge-1", true),
+            ("pool=", true),
+            ("state=ready", true),
+            ("label.team=ml", false),
+        ] {
+            let filter: Filter = text.parse().unwrap();
+            assert_eq!(
+                target.is_selected(&filter, Some("ready")),
+                expected,
+                "{text}"
+            );
+        }
+        assert_eq!(target.key(), "edge-1:22");
     }
 
     #[test]

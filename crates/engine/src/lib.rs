@@ -21,6 +21,7 @@ mod cordon;
 mod cost;
 mod dead_man;
 mod decision;
+mod deploy;
 mod discover;
 mod drift;
 mod engine;
@@ -43,6 +44,7 @@ mod resolve;
 mod scaling;
 mod select;
 mod shortage;
+mod targets;
 mod tenure;
 mod watch;
 
@@ -55,6 +57,7 @@ pub use converge::{Approval, ConvergeOptions, Outcome, PoolStatus, Standing};
 pub use cordon::{CordonRequest, Cordoned};
 pub use cost::{Cost, CostGroup, CostKey, CostQuery, CostReport, InFlight, cost};
 pub use decision::{Question, decision_on};
+pub use deploy::{DeployOptions, DeploySink, DeployWish, Deployed, Rollout, RolloutStep};
 pub use drift::{Condition, Expectations, MeasureOptions, Measured, severity};
 pub use engine::Engine;
 pub use execute::{Attempt, Executed, Failure};
@@ -86,4 +89,5 @@ pub use select::{
     Allotment, Exclusion, Part, Placed, Selection, Share, Situation, allot, select_offers,
 };
 pub use shortage::{Departure, Shortage};
+pub use targets::{NoLogin, TargetGap, TargetSet, TargetWish, Welcomes};
 pub use watch::{BACKGROUND, Round, Watch};

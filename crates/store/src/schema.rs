@@ -26,6 +26,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "decisions",
         include_str!("../migrations/0006_decisions.sql"),
     ),
+    (7, "targets", include_str!("../migrations/0007_targets.sql")),
     (
         8,
         "findings",

@@ -8,6 +8,7 @@ pub(crate) mod capacity;
 mod completions;
 pub(crate) mod cordon;
 mod cost;
+mod deploy;
 mod down;
 pub(crate) mod drift;
 mod env;
@@ -30,14 +31,17 @@ mod scale;
 mod signal;
 mod ssh;
 mod status;
+mod targets;
 mod up;
 mod validate;
 pub(crate) mod why;
 pub(crate) mod why_not;
 
 pub(crate) use cost::CostArgs;
+pub(crate) use deploy::Deploy;
 pub(crate) use scale::Scale;
 pub(crate) use signal::Signal;
+pub(crate) use targets::Targets;
 
 use fleetwright_core::Result;
 
@@ -98,6 +102,8 @@ async fn command(context: &Context, command: Command) -> Result<Exit> {
         Command::Limits => limits::run(context).await,
         Command::Exec(args) => exec::run(context, &args).await,
         Command::Drift(args) => drift::run(context, &args).await,
+        Command::Targets(args) => targets::run(context, &args).await,
+        Command::Deploy(args) => deploy::run(context, &args).await,
         Command::Ssh(args) => ssh::run(context, &args).await,
         Command::Health(args) => health::run(context, &args).await,
         Command::Heartbeat(args) => health::beat(context, &args).await,

@@ -22,6 +22,8 @@ const COMMANDS: &[&str] = &[
     "why-not",
     "exec",
     "drift",
+    "targets",
+    "deploy",
     "ssh",
     "health",
     "heartbeat",

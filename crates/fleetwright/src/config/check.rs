@@ -12,7 +12,7 @@ use fleetwright_core::{
 use super::parse::Places;
 use super::shape::join;
 use super::source::Problem;
-use super::{Config, care, probes, scaling, suggest};
+use super::{Config, care, probes, scaling, suggest, targets};
 use crate::env::Environment;
 
 /// Longest label key or value that every cloud accepts.
@@ -34,6 +34,9 @@ pub(crate) fn meaning(
     check.budget(config.budget.as_ref(), "budget");
     check.names(config, provider_names);
     check.prices(&config.prices, provider_names);
+    for (key, problem) in targets::problems(config, provider_names, directory, environment) {
+        check.report(&key, problem);
+    }
     for (name, pool) in &config.pools {
         let key = join("pools", name);
         check.pool(pool, &key, provider_names);
@@ -107,7 +110,8 @@ impl Check<'_> {
                 });
             }
         }
-        if provider_names.is_empty() {
+        // Targets alone need nobody who makes machines.
+        if provider_names.is_empty() && (config.targets.is_empty() || !config.pools.is_empty()) {
             let problem = Problem::new("no provider is configured")
                 .with_hint("add `[providers.local]` and below it `kind = \"local\"`");
             self.report("providers", problem);

@@ -19,6 +19,7 @@ mod shape;
 mod source;
 pub mod suggest;
 mod syntax;
+mod targets;
 
 use std::collections::BTreeMap;
 use std::fmt;

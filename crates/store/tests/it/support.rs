@@ -185,6 +185,8 @@ pub(crate) async fn meddle(path: &Path, sql: &'static str) {
 
 /// Makes a journal one of the first version again: everything that later migrations added goes.
 pub(crate) const BACK_TO_THE_FIRST: &str = "
+    DROP TABLE targets_seen; DROP TABLE welcomes; DROP TABLE deployments;
+    DROP TABLE deployment_nodes;
     DROP INDEX claims_of_decision; ALTER TABLE claims DROP COLUMN decision; DROP TABLE decisions;
     DROP TABLE sizes; DROP TABLE signals;
     DROP INDEX nodes_gone; ALTER TABLE nodes DROP COLUMN gone_at;
