@@ -1,6 +1,6 @@
 //! Machines by name, for commands that look after them.
 
-use fleetwright_core::{Error, Kind, Result, Target};
+use fleetwright_core::{Error, Kind, NodeId, Result, Target};
 use fleetwright_engine::{TargetSet, TargetWish};
 
 use crate::context::Context;
@@ -25,7 +25,7 @@ pub(super) async fn named(context: &Context, names: &[String]) -> Result<Vec<Tar
 
 /// The machine with this name or id, or the only one whose name or id begins or ends like this.
 fn one<'a>(set: &'a TargetSet, wanted: &str) -> Result<&'a Target> {
-    let id = |target: &'a Target| target.node.as_ref().map(|node| node.as_str());
+    let id = |target: &'a Target| target.node.as_ref().map(NodeId::as_str);
     let exact = set
         .targets
         .iter()

@@ -1,4 +1,8 @@
 //! Health, cordons and notifications of real nodes on this machine.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, its helpers too"
+)]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
@@ -121,7 +125,10 @@ fn hooks_run_on_the_node_and_here_and_one_that_fails_undoes_the_cordon() {
     bed.must(0, &["cordon", &name, "--reason", "a loud fan"]);
     assert_eq!(lines(), [format!("here {name} pools.web a loud fan")]);
     let listed = bed.json(&["cordon"]);
-    assert_eq!(strings(&listed["cordons"], "target"), [name.clone()]);
+    assert_eq!(
+        strings(&listed["cordons"], "target"),
+        std::slice::from_ref(&name)
+    );
     assert_eq!(strings(&listed["cordons"], "phase"), ["cordoned"]);
     let nodes = bed.must(0, &["nodes"]);
     assert!(nodes.stdout.contains("ready, cordoned"), "{}", nodes.stdout);
@@ -154,8 +161,11 @@ fn hooks_run_on_the_node_and_here_and_one_that_fails_undoes_the_cordon() {
     bed.must(0, &["down", "--yes"]);
 }
 
+/// Head and body of a request.
+type Got = (Vec<String>, Vec<u8>);
+
 /// A receiver that answers each request with the next status, and keeps what it got.
-fn receiver(statuses: &'static [u16]) -> (String, JoinHandle<Vec<(Vec<String>, Vec<u8>)>>) {
+fn receiver(statuses: &'static [u16]) -> (String, JoinHandle<Vec<Got>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!(
         "http://{}/hook?key=very-secret",

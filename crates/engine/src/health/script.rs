@@ -10,20 +10,20 @@ pub(super) const END: &str = "end";
 
 /// The script for a policy.
 pub(super) fn script(policy: &Health) -> String {
-    let mut text = String::from(FUNCTIONS);
+    let mut lines = Vec::new();
     if let Some(path) = &policy.heartbeat_file {
-        text.push_str(&format!("heartbeat {}\n", quoted(path)));
+        lines.push(format!("heartbeat {}", quoted(path)));
     }
     for (index, probe) in policy.probes.iter().enumerate() {
         let seconds = probe.timeout.0.as_secs().max(1);
         let command = quoted(&probe.command);
-        text.push_str(&format!("probe {index} {seconds} {command}\n"));
+        lines.push(format!("probe {index} {seconds} {command}"));
     }
     if policy.gpu.is_some() {
-        text.push_str(&format!("gpus {QUERY}\nkernel\n"));
+        lines.push(format!("gpus {QUERY}\nkernel"));
     }
-    text.push_str(&format!("echo {END}\nexit 0\n"));
-    text
+    lines.push(format!("echo {END}\nexit 0\n"));
+    format!("{FUNCTIONS}{}", lines.join("\n"))
 }
 
 fn quoted(word: &str) -> String {

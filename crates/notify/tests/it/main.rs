@@ -55,7 +55,7 @@ impl Clock for Still {
 }
 
 fn at() -> Timestamp {
-    "2026-11-25T12:00:00Z".parse().unwrap()
+    "2026-11-25T12:00:00Z".parse().expect("it is an instant")
 }
 
 fn message(text: &str) -> Message {

@@ -114,7 +114,10 @@ async fn of_two_processes_at_a_cordon_one_comes_too_late_and_tells_nothing() {
             .await
             .unwrap()
     );
-    assert_eq!(one.cordons().await.unwrap(), [cordoned.clone()]);
+    assert_eq!(
+        one.cordons().await.unwrap(),
+        std::slice::from_ref(&cordoned)
+    );
     assert_eq!(
         two.cordon(&cordoned.key).await.unwrap(),
         Some(cordoned.clone())

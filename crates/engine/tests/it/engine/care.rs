@@ -96,21 +96,21 @@ fn health() -> Health {
     }
 }
 
-fn hook(word: &str) -> Option<Hook> {
-    Some(Hook {
+fn hook(word: &str) -> Hook {
+    Hook {
         run: word.into(),
         on: HookPlace::Node,
         timeout: Span::seconds(5),
-    })
+    }
 }
 
 fn guarded(desired: u32, balancer: bool) -> Fleet {
     let mut web = pool(desired, &["sim-east"]);
     web.balancer = balancer.then(|| "web".into());
     web.health = health();
-    web.hooks.cordon = hook("cordon-hook");
-    web.hooks.drain = hook("drain-hook");
-    web.hooks.uncordon = hook("uncordon-hook");
+    web.hooks.cordon = Some(hook("cordon-hook"));
+    web.hooks.drain = Some(hook("drain-hook"));
+    web.hooks.uncordon = Some(hook("uncordon-hook"));
     fleet([("web", web)])
 }
 
