@@ -254,7 +254,7 @@ Example:
   fleetwright ssh default-local-1a2b3c4d-0 -- uptime
   fleetwright ssh --print               print the command instead of running it")]
     Ssh(Ssh),
-    /// Look how nodes are: whether they answer, their probes, heartbeats and GPUs
+    /// Look how machines are: whether they answer, their probes, heartbeats and GPUs
     #[command(after_help = "\
 Example:
   fleetwright health

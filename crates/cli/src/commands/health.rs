@@ -1,22 +1,22 @@
 //! `health` and `heartbeat`: how machines are, by counted reports.
 
 use clap::Args;
-use fleetwright_core::{Error, HealthState, Kind, Result, Target};
-use fleetwright_engine::Examined;
+use fleetwright_core::{HealthState, Result, TargetGroupName, TargetOrigin};
+use fleetwright_engine::{Examined, NoLogin, TargetGap, TargetSet};
 use serde::Serialize;
 
 use super::machines;
-use crate::args::Selection;
+use super::targets::Targeting;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::output::{self, age, count};
 
 #[derive(Debug, Args)]
 pub(crate) struct Health {
-    /// Only nodes of this pool
-    pub(crate) pool: Option<String>,
+    /// Only machines of this pool, or of these `[targets]`
+    pub(crate) group: Option<String>,
     #[command(flatten)]
-    pub(crate) selection: Selection,
+    pub(crate) targeting: Targeting,
     /// Show what is known, without looking at the nodes
     #[arg(long)]
     pub(crate) recorded: bool,
@@ -35,8 +35,10 @@ pub(crate) struct Heartbeat {
 #[derive(Serialize)]
 struct Report<'a> {
     targets: &'a [Examined],
-    /// Nodes that nobody can log in to.
-    without_access: Vec<String>,
+    /// Machines that nobody can log in to, with the reason.
+    unreachable: &'a [NoLogin],
+    /// Places that could not be looked at.
+    gaps: &'a [TargetGap],
 }
 
 #[derive(Serialize)]
@@ -45,59 +47,56 @@ struct Beaten {
 }
 
 pub(super) async fn run(context: &Context, args: &Health) -> Result<Exit> {
-    let (targets, without_access) = chosen(context, args).await?;
+    let set = chosen(context, args).await?;
+    let targets = &set.targets;
     let engine = context.engine().await?;
     if args.forget {
         let store = context.store().await?;
-        for target in &targets {
+        for target in targets {
             store.forget_health(&target.key()).await?;
         }
     }
     let all = if args.recorded {
-        engine.known_health(&targets).await?
+        engine.known_health(targets).await?
     } else {
-        engine.examine(&targets).await?
+        engine.examine(targets).await?
     };
     context.end_progress();
-    let exit = standing(&all, !without_access.is_empty());
+    let exit = standing(&all, !(set.unreachable.is_empty() && set.gaps.is_empty()));
     if context.out.json {
         output::json(&Report {
             targets: &all,
-            without_access,
+            unreachable: &set.unreachable,
+            gaps: &set.gaps,
         })?;
         return Ok(exit);
     }
     show(context, &all)?;
-    for name in &without_access {
-        context.out.note(&format!("{name}: it has no address"));
+    for one in &set.unreachable {
+        context.out.note(&format!("{}: {}", one.name, one.reason));
     }
     Ok(exit)
 }
 
-/// The nodes that were asked for, and the names of those that have no address.
-async fn chosen(context: &Context, args: &Health) -> Result<(Vec<Target>, Vec<String>)> {
-    if let Some(pool) = &args.pool {
-        context.check_pool(pool).await?;
+/// The machines that were asked for, the names of those that nobody can log in to, and places that
+/// could not be looked at.
+async fn chosen(context: &Context, args: &Health) -> Result<TargetSet> {
+    let mut set = args.targeting.find(context).await?;
+    let Some(name) = &args.group else {
+        return Ok(set);
+    };
+    let config = &context.loaded.config;
+    if !config.pools.contains_key(name) && !config.targets.contains_key(name) {
+        context.check_pool(name).await?;
     }
-    let filter = args.selection.of_records()?;
-    let (mut targets, mut without) = (Vec::new(), Vec::new());
-    for record in context.nodes(false).await? {
-        let is_meant = !record.life.is_leaving()
-            && args.pool.as_ref().is_none_or(|pool| *pool == record.pool)
-            && filter.matches(&|key| record.property(key));
-        if !is_meant {
-            continue;
-        }
-        match machines::target(&record) {
-            Some(target) => targets.push(target),
-            None => without.push(record.name.clone()),
-        }
-    }
-    if targets.is_empty() && without.is_empty() {
-        return Err(Error::new(Kind::NotFound, "there is no such node")
-            .with_hint("`fleetwright nodes` lists them all"));
-    }
-    Ok((targets, without))
+    set.targets.retain(|target| match &target.group {
+        Some(TargetGroupName::Pool(group) | TargetGroupName::Targets(group)) => group == name,
+        None => false,
+    });
+    set.unreachable
+        .retain(|one| matches!(&one.origin, TargetOrigin::Pool { pool } if pool == name));
+    set.gaps.retain(|gap| gap.group == *name);
+    Ok(set)
 }
 
 /// What is wrong counts before what is out of reach, and that before what is not known.
@@ -152,9 +151,10 @@ fn show(context: &Context, all: &[Examined]) -> Result<()> {
         .iter()
         .filter(|one| one.health.state == HealthState::Healthy)
         .count();
-    context
-        .out
-        .note(&format!("{}: {healthy} healthy", count(all.len(), "node")));
+    context.out.note(&format!(
+        "{}: {healthy} healthy",
+        count(all.len(), "machine")
+    ));
     Ok(())
 }
 

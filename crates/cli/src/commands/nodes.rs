@@ -1,6 +1,6 @@
 //! `nodes`: what the journal knows, or what the providers show.
 
-use fleetwright_core::{Access, Filter, Node, NodeRecord, Result, keys};
+use fleetwright_core::{Access, Cordon, Filter, Node, NodeRecord, Result, keys};
 use serde::Serialize;
 
 use crate::args::Nodes;
@@ -11,6 +11,8 @@ use crate::output::{self, age, count, in_order};
 #[derive(Serialize)]
 struct Report<'a> {
     nodes: Vec<&'a NodeRecord>,
+    /// Those of them that nothing new is started on.
+    cordons: Vec<Cordon>,
 }
 
 pub(super) async fn run(context: &Context, args: &Nodes) -> Result<Exit> {
@@ -19,12 +21,18 @@ pub(super) async fn run(context: &Context, args: &Nodes) -> Result<Exit> {
     }
     let filter = args.selection.of_records()?;
     let all = context.nodes(args.all).await?;
+    let mut cordons = context.store().await?.cordons().await?;
     let nodes: Vec<&NodeRecord> = all
         .iter()
         .filter(|record| filter.matches(&|key| record.property(key)))
         .collect();
     if context.out.json {
-        output::json(&Report { nodes })?;
+        cordons.retain(|cordon| {
+            nodes
+                .iter()
+                .any(|node| Some(&node.id) == cordon.node.as_ref())
+        });
+        output::json(&Report { nodes, cordons })?;
         return Ok(Exit::Done);
     }
     if nodes.is_empty() {
@@ -36,7 +44,10 @@ pub(super) async fn run(context: &Context, args: &Nodes) -> Result<Exit> {
         return Ok(Exit::Done);
     }
     let now = Context::now();
-    let rows = nodes.iter().map(|record| row(record, now)).collect();
+    let rows = nodes
+        .iter()
+        .map(|record| row(record, &cordons, now))
+        .collect();
     output::table(
         &[
             "NAME", "POOL", "STATE", "TYPE", "PLACE", "ADDRESS", "PRICE", "AGE",
@@ -47,7 +58,16 @@ pub(super) async fn run(context: &Context, args: &Nodes) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn row(record: &NodeRecord, now: jiff::Timestamp) -> Vec<String> {
+/// Where a node stands, and whether it is cordoned: `ready, cordoned`.
+pub(super) fn standing(record: &NodeRecord, cordons: &[Cordon]) -> String {
+    let own = |cordon: &&Cordon| cordon.node.as_ref() == Some(&record.id);
+    match cordons.iter().find(own) {
+        Some(cordon) => format!("{}, {}", record.life, cordon.phase),
+        None => record.life.to_string(),
+    }
+}
+
+fn row(record: &NodeRecord, cordons: &[Cordon], now: jiff::Timestamp) -> Vec<String> {
     let place = match &record.zone {
         Some(zone) => format!("{}/{zone}", record.id.provider()),
         None => format!("{}/{}", record.id.provider(), record.id.region()),
@@ -55,7 +75,7 @@ fn row(record: &NodeRecord, now: jiff::Timestamp) -> Vec<String> {
     vec![
         record.name.clone(),
         record.pool.clone(),
-        record.life.to_string(),
+        standing(record, cordons),
         record.instance_type.clone(),
         place,
         record

@@ -17,6 +17,10 @@ const SHOWN: u32 = 20;
 pub(crate) struct Notify {
     /// Send a test to this notification; to all if none is named
     #[arg(long, value_name = "NAME", num_args = 0..=1)]
+    #[expect(
+        clippy::option_option,
+        reason = "given or not, and then with a name or without"
+    )]
     pub(crate) test: Option<Option<String>>,
     /// How long to go on trying to send what is not taken
     #[arg(

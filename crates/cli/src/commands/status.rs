@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use fleetwright_core::{Amount, BudgetLine, Freeze, HourlyPrice, Life, NodeRecord, Result};
+use fleetwright_core::{Amount, BudgetLine, Cordon, Freeze, HourlyPrice, Life, NodeRecord, Result};
 use fleetwright_engine::{
     Bill, BreakerReport, Engine, KnownDrift, PoolSize, PoolStatus, Shortage, budget_lines,
 };
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::nodes::address;
+use super::nodes::{address, standing};
 use super::providers;
 use super::scale::show_decided;
 use crate::background::{self, State};
@@ -49,6 +49,8 @@ struct Report {
     freezes: Vec<Freeze>,
     /// Machines that differed from what is expected when they were last measured.
     drift: Vec<KnownDrift>,
+    /// Nodes that nothing new is started on.
+    cordons: Vec<Cordon>,
 }
 
 /// A place that is not asked.
@@ -106,6 +108,7 @@ pub(super) async fn run(context: &Context) -> Result<Exit> {
         suspended: suspended(&engine).await?,
         freezes: engine.freezes().await?,
         drift: engine.known_drift().await?,
+        cordons: engine.cordons().await?,
     };
     let settled = report.unseen.is_empty() && report.pools.iter().all(PoolStatus::is_settled);
     let exit = if settled {
@@ -249,7 +252,7 @@ fn show_nodes(report: &Report, records: &[NodeRecord]) -> Result<()> {
             vec![
                 record.name.clone(),
                 record.pool.clone(),
-                record.life.to_string(),
+                standing(record, &report.cordons),
                 record
                     .access
                     .as_ref()

@@ -130,6 +130,15 @@ fn every_answer_has_the_documented_keys_and_no_others() {
     assert_eq!(exec["results"][1]["stderr"], "err\n");
     assert_eq!(exec["results"][0]["exit"]["code"], 3);
     answers.ask(&bed, 0, &["ssh"]);
+    answers.ask(&bed, 0, &["health"]);
+    answers.ask(&bed, 0, &["heartbeat", &name]);
+    answers.ask(&bed, 0, &["cordon", &name]);
+    answers.ask(&bed, 0, &["cordon"]);
+    answers.ask(&bed, 0, &["drain", &name]);
+    answers.ask(&bed, 0, &["uncordon", &name]);
+    answers.ask(&bed, 0, &["notify"]);
+    bed.configure(&(local(2) + "[[notifications]]\nname = \"ops\"\nurl = \"env:NOT_SET\"\n"));
+    answers.ask(&bed, 20, &["notify", "--test"]);
     answers.ask(&bed, 0, &["env"]);
     bed.configure(&(local(2) + "limits = { max_runtime = \"1h\" }\n"));
     answers.ask(&bed, 0, &["up"]);

@@ -12,6 +12,7 @@ mod bad_config;
 mod bad_state;
 mod bed;
 mod capacity;
+mod care;
 mod changes;
 mod deploy;
 mod drift;

@@ -50,11 +50,12 @@ async fn on_machine(
         Error::new(Kind::Unsupported, "there is no way to log in from here")
             .with_effect(Effect::None)
     })?;
-    let mut line = String::from("env");
+    let mut words = vec!["env".to_owned()];
     for (variable, value) in variables(target, reason) {
-        line.push_str(&format!(" {variable}={}", quoted(&value)));
+        words.push(format!("{variable}={}", quoted(&value)));
     }
-    line.push_str(&format!(" sh -c {}", quoted(&hook.run)));
+    words.push(format!("sh -c {}", quoted(&hook.run)));
+    let line = words.join(" ");
     let command = Command::new(line).with_timeout(hook.timeout.0);
     let output = remote.run(&target.access, &command, &NoOutput).await?;
     match &output.exit {

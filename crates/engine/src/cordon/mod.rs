@@ -18,8 +18,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use fleetwright_core::{
-    Cordon, CordonPhase, Error, ErrorReport, Event, EventKind, Hook, Hooks, Kind, Life, Purpose,
-    Result, Target, TargetGroupName,
+    Cordon, CordonPhase, Error, ErrorReport, Event, EventKind, Hook, Hooks, Kind, Life, NodeId,
+    Purpose, Result, Target, TargetGroupName,
 };
 use futures::StreamExt;
 use futures::stream;
@@ -122,10 +122,12 @@ impl Engine {
             begun.push((index, target));
         }
         let nodes = begun.iter().filter_map(|(_, target)| target.node.clone());
-        let held = self.balance_nodes(nodes.collect(), request).await;
+        let balanced = self.balanced(nodes.collect()).await?;
+        let held = self.settle_balancers(balanced.clone(), request).await;
         let drained = stream::iter(begun)
             .map(|(index, target)| {
-                let held = held.as_ref().err();
+                let is_balanced = target.node.as_ref().is_some_and(|id| balanced.contains(id));
+                let held = held.as_ref().err().filter(|_| is_balanced);
                 async move { (index, self.drain_one(target, held).await) }
             })
             .buffer_unordered(HOOKS);
@@ -138,7 +140,8 @@ impl Engine {
             }
             all[index] = result;
         }
-        if let Err(error) = self.balance_nodes(undone, request).await {
+        let undone = self.balanced(undone).await?;
+        if let Err(error) = self.settle_balancers(undone, request).await {
             tracing::warn!(%error, "not put behind the balancer again; the next `up` does it");
         }
         self.recorder.flush().await?;
@@ -159,8 +162,12 @@ impl Engine {
             .filter(|(_, one)| one.changed && one.phase.is_none())
             .filter_map(|(target, _)| target.node.clone())
             .collect();
-        if let Err(error) = self.balance_nodes(nodes, request).await {
-            for one in all.iter_mut().filter(|one| one.changed) {
+        let nodes = self.balanced(nodes).await?;
+        if let Err(error) = self.settle_balancers(nodes.clone(), request).await {
+            let free = request.targets.iter().zip(&mut all);
+            for (_, one) in
+                free.filter(|(target, _)| target.node.as_ref().is_some_and(|id| nodes.contains(id)))
+            {
                 one.error.get_or_insert_with(|| error.report());
             }
         }
@@ -230,9 +237,7 @@ impl Engine {
 
     async fn drain_one(&self, target: &Target, held: Option<&Error>) -> Result<Cordoned> {
         let cordon = self.present(target).await?;
-        if let Some(error) = held
-            && target.node.is_some()
-        {
+        if let Some(error) = held {
             let trouble = Some(error.report().to_string());
             let next = self.phase(&cordon, CordonPhase::Draining, trouble);
             self.follow(&next, Some(&cordon), false).await?;
@@ -388,14 +393,9 @@ impl Engine {
         found.cloned().unwrap_or_default()
     }
 
-    /// Takes cordoned nodes from their balancers, and puts the others behind them, by the one path
-    /// that changes the cloud. Nodes whose pools have no balancer are left alone.
-    async fn balance_nodes(
-        &self,
-        mut nodes: BTreeSet<fleetwright_core::NodeId>,
-        request: &CordonRequest,
-    ) -> Result<()> {
-        let balanced: BTreeSet<_> = self
+    /// Those of these nodes whose pools have a balancer.
+    async fn balanced(&self, mut nodes: BTreeSet<NodeId>) -> Result<BTreeSet<NodeId>> {
+        let balanced: BTreeSet<NodeId> = self
             .store
             .nodes()
             .await?
@@ -407,6 +407,16 @@ impl Engine {
             .map(|record| record.id)
             .collect();
         nodes.retain(|node| balanced.contains(node));
+        Ok(nodes)
+    }
+
+    /// Takes cordoned nodes from their balancers, and puts the others behind them, by the one path
+    /// that changes the cloud.
+    async fn settle_balancers(
+        &self,
+        nodes: BTreeSet<NodeId>,
+        request: &CordonRequest,
+    ) -> Result<()> {
         if nodes.is_empty() {
             return Ok(());
         }
@@ -433,7 +443,7 @@ impl Engine {
             .with_hint("run the command again to go on waiting")),
             _ => Err(Error::new(
                 Kind::Unavailable,
-                "nobody can tell whether the balancer has let go of it",
+                "nobody can tell which nodes the balancer has",
             )),
         }
     }

@@ -164,8 +164,8 @@ pub(super) fn judge_log(
     } else if said.first.is_some() && first.is_none() {
         unreadable(report, "its lines have no times");
     } else {
-        let lost = last.is_some_and(|last| first.is_some_and(|first| first > last.read_until));
-        if lost {
+        let has_gap = last.is_some_and(|last| first.is_some_and(|first| first > last.read_until));
+        if has_gap {
             report
                 .unknown
                 .push("the kernel's log has lost lines since the last look".to_owned());

@@ -492,7 +492,8 @@ impl<'a> Planner<'a> {
         for record in &self.observation.records {
             let pool = self.fleet.pools.get(&record.pool);
             let balancer = pool.and_then(|pool| pool.balancer.as_deref());
-            let (Some(balancer), true) = (balancer, nodes.contains(&record.id)) else {
+            let is_meant = nodes.contains(&record.id) && !record.life.is_leaving();
+            let (Some(balancer), true) = (balancer, is_meant) else {
                 continue;
             };
             if !self.observation.cordoned.contains(&record.id) {

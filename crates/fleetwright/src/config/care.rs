@@ -130,7 +130,7 @@ pub(super) fn notification_problems(webhooks: &[Webhook]) -> Vec<(String, Proble
             found.push((
                 format!("{key}.events[{at}]"),
                 Problem {
-                    hint: suggest::hint(pattern, "events", EVENTS.into_iter()),
+                    hint: suggest::hint(pattern, "events", EVENTS),
                     ..Problem::new(format!("no event matches `{pattern}`"))
                 },
             ));

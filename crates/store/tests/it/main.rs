@@ -6,6 +6,7 @@
 
 mod breakers;
 mod budgets;
+mod care;
 mod child;
 mod claims;
 mod decisions;

@@ -4,7 +4,7 @@ mod ansible;
 mod prometheus;
 
 use clap::{Args, ValueEnum};
-use fleetwright_core::{Access, Error, Kind, NodeRecord, Result};
+use fleetwright_core::{Access, CordonPhase, Error, Kind, NodeRecord, Result};
 use fleetwright_remote::{pin_all_host_keys, ssh_config_section};
 use serde::Serialize;
 
@@ -52,6 +52,8 @@ enum Format {
 struct Host<'a> {
     record: &'a NodeRecord,
     access: &'a Access,
+    /// How far its cordon is, if it has one.
+    cordon: Option<CordonPhase>,
 }
 
 #[derive(Serialize)]
@@ -66,6 +68,9 @@ struct Entry<'a> {
     id: &'a str,
     pool: &'a str,
     state: &'static str,
+    /// How far its cordon is; absent: it has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cordon: Option<CordonPhase>,
     provider: &'a str,
     region: &'a str,
     zone: Option<&'a str>,
@@ -93,13 +98,21 @@ pub(crate) async fn run(context: &Context, args: &Inventory) -> Result<Exit> {
     }
     let filter = args.selection.of_records()?;
     let records = context.nodes(false).await?;
+    let cordons = context.store().await?.cordons().await?;
     let hosts: Vec<Host<'_>> = records
         .iter()
         .filter(|record| record.life.is_ready() || (args.starting && record.life.is_wanted()))
         .filter(|record| filter.matches(&|key| record.property(key)))
         .filter_map(|record| {
             let access = record.access.as_ref()?;
-            Some(Host { record, access })
+            let own = cordons
+                .iter()
+                .find(|one| one.node.as_ref() == Some(&record.id));
+            Some(Host {
+                record,
+                access,
+                cordon: own.map(|cordon| cordon.phase),
+            })
         })
         .collect();
     let known_hosts = context.paths.known_hosts();
@@ -177,6 +190,7 @@ impl<'a> Host<'a> {
             id: record.id.as_str(),
             pool: &record.pool,
             state: record.life.as_str(),
+            cordon: self.cordon,
             provider: record.id.provider(),
             region: record.id.region(),
             zone: record.zone.as_deref(),

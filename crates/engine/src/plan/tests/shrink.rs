@@ -330,3 +330,49 @@ fn a_member_whose_machine_is_gone_is_not_drained() {
     delete sim/east/n2: it failed: of what happened before
     ");
 }
+
+#[test]
+fn what_is_cordoned_goes_first_and_is_not_put_behind_the_balancer() {
+    let script = "
+        provider sim east
+        pool web 2 balancer=lb
+        balancer sim lb
+        member sim lb sim/east/n2 healthy
+        member sim lb sim/east/n3 healthy
+        node sim/east/n1 web ready age=9h
+        node sim/east/n2 web in-service age=1h
+        node sim/east/n3 web in-service age=2h
+        cordoned sim/east/n1
+    ";
+    assert_snapshot!(plan_of(script), @r"
+    delete sim/east/n1: pool `web` has 3 nodes and wants 2
+    ");
+    let enough = script.replace("pool web 2", "pool web 3");
+    assert_snapshot!(plan_of(&enough), @r"
+    nothing to do
+    ");
+}
+
+#[test]
+fn a_plan_to_balance_touches_these_nodes_and_nothing_else() {
+    let script = "
+        provider sim east
+        pool web 5 balancer=lb
+        balancer sim lb
+        member sim lb sim/east/n1 healthy
+        member sim lb sim/east/n2 healthy
+        member sim lb sim/east/n3 draining
+        node sim/east/n1 web in-service
+        node sim/east/n2 web in-service
+        node sim/east/n3 web in-service
+        node sim/east/n4 web ready
+        node sim/east/n5 web terminating
+        cordoned sim/east/n1
+        cordoned sim/east/n3
+        balance sim/east/n1 sim/east/n3 sim/east/n4
+    ";
+    assert_snapshot!(plan_of(script), @r"
+    drain sim/east/n1 from lb: it is cordoned
+    register sim/east/n4 with lb: it is ready and not behind the balancer
+    ");
+}

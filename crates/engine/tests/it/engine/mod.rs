@@ -1,6 +1,7 @@
 //! Whole runs: an engine with a journal on a simulated cloud, in real time unless it says otherwise.
 
 mod blind;
+mod care;
 mod claims;
 mod clouds;
 mod decisions;
