@@ -6,13 +6,13 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http_body_util::BodyExt as _;
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use super::fault::Faults;
@@ -45,10 +45,14 @@ struct Notes {
     exchanges: Vec<Exchange>,
     violations: Vec<String>,
     connections: usize,
+    /// Requests that arrived and whose effect has yet to be taken.
+    pending: usize,
 }
 
 struct Running {
     stop: oneshot::Sender<()>,
+    /// Who wants to know when all that arrived has had its effect.
+    askers: mpsc::UnboundedSender<oneshot::Sender<()>>,
     thread: JoinHandle<()>,
 }
 
@@ -137,6 +141,17 @@ impl Server {
         self.shared.notes().connections
     }
 
+    /// Waits until whatever was sent so far, also by callers that are gone meanwhile, has had its
+    /// effect, unless a fault delays it on purpose.
+    pub async fn quiet(&self) {
+        let Some(running) = &self.running else { return };
+        let (asker, answer) = oneshot::channel();
+        if running.askers.send(asker).is_ok() {
+            // An error: the server has ended, and nothing has an effect any more.
+            let _: Result<(), _> = answer.await;
+        }
+    }
+
     /// Forgets the exchanges so far.
     pub fn clear_exchanges(&self) {
         self.shared.notes().exchanges.clear();
@@ -188,23 +203,30 @@ impl Running {
             .build()
             .expect("a runtime can be made");
         let (stop, stopped) = oneshot::channel();
+        let (askers, asked) = mpsc::unbounded_channel();
         let thread = std::thread::Builder::new()
             .name("fake".to_owned())
             .spawn(move || {
                 runtime.block_on(async {
                     tokio::select! {
                         // An error here ends the server; the tests then see refused connections.
-                        _ = accept(listener, shared) => {}
+                        _ = accept(listener, Arc::clone(&shared)) => {}
+                        () = tell_when_quiet(asked, shared) => {}
                         _ = stopped => {}
                     }
                 });
             })
             .expect("a thread can be started");
-        Self { stop, thread }
+        Self {
+            stop,
+            askers,
+            thread,
+        }
     }
 
     fn end(self) {
         drop(self.stop);
+        drop(self.askers);
         // A panic in the server's thread was printed there; a second one would abort.
         let _: Result<(), _> = self.thread.join();
     }
@@ -225,6 +247,43 @@ impl Shared {
                 notes.violations.push(violation);
             }
         }
+    }
+}
+
+/// Answers each asker when nothing is pending after several turns of the runtime, in each of which
+/// it takes up whatever has arrived at its sockets.
+async fn tell_when_quiet(
+    mut asked: mpsc::UnboundedReceiver<oneshot::Sender<()>>,
+    shared: Arc<Shared>,
+) {
+    while let Some(asker) = asked.recv().await {
+        let mut turns = 0;
+        while turns < 3 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            turns = if shared.notes().pending == 0 {
+                turns + 1
+            } else {
+                0
+            };
+        }
+        // An error: nobody waits any more.
+        let _: Result<(), ()> = asker.send(());
+    }
+}
+
+/// Counts a request as pending until it is dropped.
+struct Pending(Arc<Shared>);
+
+impl Pending {
+    fn new(shared: &Arc<Shared>) -> Self {
+        shared.notes().pending += 1;
+        Self(Arc::clone(shared))
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        self.0.notes().pending -= 1;
     }
 }
 
@@ -253,9 +312,10 @@ async fn serve(
     shared: Arc<Shared>,
     request: hyper::Request<Incoming>,
 ) -> Result<hyper::Response<Sent>, io::Error> {
+    let pending = Pending::new(&shared);
     let request = read(request).await?;
     // A task of its own: what was asked happens even if the caller is gone meanwhile.
-    tokio::spawn(respond(shared, request))
+    tokio::spawn(respond(shared, request, pending))
         .await
         .map_err(io::Error::other)?
 }
@@ -263,14 +323,19 @@ async fn serve(
 async fn respond(
     shared: Arc<Shared>,
     request: Request,
+    pending: Pending,
 ) -> Result<hyper::Response<Sent>, io::Error> {
     if let Some(description) = &shared.description {
         shared.violate(description.judge_request(&request));
     }
     let trouble = shared.notes().faults.take(&request);
-    if let Some(Trouble::DelayBefore(delay)) = trouble {
+    let pending = if let Some(Trouble::DelayBefore(delay)) = trouble {
+        drop(pending);
         tokio::time::sleep(delay).await;
-    }
+        None
+    } else {
+        Some(pending)
+    };
     let reply = trouble
         .as_ref()
         .is_none_or(Trouble::has_effect)
@@ -283,6 +348,7 @@ async fn respond(
         reply: reply.clone(),
         trouble: trouble.clone(),
     });
+    drop(pending);
     match (trouble, reply) {
         (Some(Trouble::Refuse(instead) | Trouble::Replace(instead)), _) => whole(instead),
         (Some(Trouble::ResetBefore | Trouble::ResetAfter), _) | (_, None) => Err(cut()),

@@ -82,6 +82,7 @@ impl Bed {
     pub(crate) async fn settle(&self, wanted: Duration) {
         self.clock.turn(wanted);
         tokio::time::sleep(wanted.min(Duration::from_millis(20))).await;
+        self.fake.server().quiet().await;
     }
 
     /// Ends the test if anything was said that the description does not allow.
