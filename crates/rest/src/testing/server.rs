@@ -141,8 +141,8 @@ impl Server {
         self.shared.notes().connections
     }
 
-    /// Waits until whatever was sent so far, also by callers that are gone meanwhile, has had its
-    /// effect, unless a fault delays it on purpose.
+    /// Waits until whatever was sent so far has had its effect, unless a fault delays it on purpose.
+    /// What was sent by callers that are gone meanwhile has had it by then, or never has it.
     pub async fn quiet(&self) {
         let Some(running) = &self.running else { return };
         let (asker, answer) = oneshot::channel();
@@ -329,13 +329,11 @@ async fn respond(
         shared.violate(description.judge_request(&request));
     }
     let trouble = shared.notes().faults.take(&request);
-    let pending = if let Some(Trouble::DelayBefore(delay)) = trouble {
-        drop(pending);
+    let mut pending = Some(pending);
+    if let Some(Trouble::DelayBefore(delay)) = trouble {
+        pending = None;
         tokio::time::sleep(delay).await;
-        None
-    } else {
-        Some(pending)
-    };
+    }
     let reply = trouble
         .as_ref()
         .is_none_or(Trouble::has_effect)

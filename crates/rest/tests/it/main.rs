@@ -5,5 +5,6 @@
 mod client;
 mod limits;
 mod pages;
+mod quiet;
 mod secrets;
 mod support;

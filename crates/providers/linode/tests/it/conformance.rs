@@ -99,6 +99,7 @@ impl Subject for Conformance {
 
     async fn settle(&self, wanted: Duration) {
         tokio::time::sleep(wanted).await;
+        self.fake.server().quiet().await;
     }
 
     async fn truth(&self) -> Vec<Node> {
