@@ -45,7 +45,7 @@ fn main() -> Outcome<()> {
     let addresses = std::fs::read_to_string(file)?;
     let key = Arc::new(keys::load_secret_key(Path::new(key), None)?);
     let host_key = Arc::new(PublicKey::from_openssh(host_key)?);
-    let parallel = parallel.parse()?;
+    let at_once = parallel.parse()?;
     // The same algorithms as ours: the cheapest of the good ones.
     let config = Arc::new(client::Config {
         preferred: Preferred {
@@ -59,19 +59,19 @@ fn main() -> Outcome<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let fine = runtime.block_on(async {
+    let succeeded = runtime.block_on(async {
         stream::iter(addresses.lines())
             .map(|address| {
-                let (key, host_key) = (Arc::clone(&key), Arc::clone(&host_key));
+                let (key, server) = (Arc::clone(&key), Client(Arc::clone(&host_key)));
                 let config = Arc::clone(&config);
-                async move { probe(config, address, user, key, host_key).await.ok() }
+                async move { probe(config, address, user, key, server).await.ok() }
             })
-            .buffer_unordered(parallel)
+            .buffer_unordered(at_once)
             .filter(|status| future::ready(*status == Some(0)))
             .count()
             .await
     });
-    println!("{fine}");
+    println!("{succeeded}");
     Ok(())
 }
 
@@ -80,9 +80,9 @@ async fn probe(
     address: &str,
     user: &str,
     key: Arc<keys::PrivateKey>,
-    host_key: Arc<PublicKey>,
+    server: Client,
 ) -> Outcome<u32> {
-    let mut session = client::connect(config, address, Client(host_key)).await?;
+    let mut session = client::connect(config, address, server).await?;
     let key = PrivateKeyWithHashAlg::new(key, None);
     if !session.authenticate_publickey(user, key).await?.success() {
         return Err("refused".into());

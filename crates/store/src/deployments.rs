@@ -8,6 +8,7 @@ use std::path::Path;
 use fleetwright_core::{
     DeployedNode, DeployedState, Deployment, DeploymentId, Fingerprint, Result,
 };
+use jiff::Timestamp;
 use sqlx::any::AnyRow;
 
 use crate::Store;
@@ -242,7 +243,7 @@ impl Transaction<'_> {
             .bind(deployment.fingerprint.as_str())
             .bind(node.state.as_str())
             .bind(i64::from(node.rolled_back.is_some()))
-            .bind(node.began_at.map(|at| at.as_microsecond()))
+            .bind(node.began_at.map(Timestamp::as_microsecond))
             .bind(json),
         )
         .await?;

@@ -97,6 +97,10 @@ impl Endpoints {
                     let message = format!("no `sshd` on {address}:{}", self.port);
                     return Err(Error::new(Kind::Timeout, message));
                 }
+                #[expect(
+                    clippy::disallowed_methods,
+                    reason = "there is no event to wait for: another program begins to listen"
+                )]
                 std::thread::sleep(Duration::from_millis(10));
             }
         }

@@ -61,6 +61,10 @@ pub(super) fn watched(command: &mut Command) -> Result<Watched> {
             let mut most = 0;
             while !ended.load(Ordering::Relaxed) {
                 most = most.max(resident_of_descendants());
+                #[expect(
+                    clippy::disallowed_methods,
+                    reason = "this thread only looks at the memory from time to time"
+                )]
                 std::thread::sleep(LOOK);
             }
             most

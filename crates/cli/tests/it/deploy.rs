@@ -411,13 +411,11 @@ fn two_hundred_real_servers_with_everything_that_may_go_wrong() {
     let user = user.trim();
     let key = |name: &str| fs::read_to_string(folder.join(name)).expect("it was made");
     // Two machines that are not there at all, and one whose key is another's.
-    let mut hosts: String = addresses
-        .iter()
-        .map(|address| format!("{user}@{address}:{port}\n"))
-        .collect();
-    hosts.push_str(&format!(
-        "{user}@127.0.30.1:{port}\n{user}@127.0.30.2:{port}\n"
-    ));
+    let dead = ["127.0.30.1", "127.0.30.2"];
+    let mut hosts = String::new();
+    for address in addresses.iter().map(String::as_str).chain(dead) {
+        writeln!(hosts, "{user}@{address}:{port}").expect("text has room");
+    }
     fs::write(bed.path("hosts.txt"), hosts).expect("writable");
     let mut known = String::new();
     for address in &addresses {

@@ -195,12 +195,11 @@ impl Engine {
 
     async fn go_on(&self, id: Option<DeploymentId>, options: &DeployOptions) -> Result<Deployed> {
         let is_open = |one: &Deployment| one.outcome != Some(DeploymentOutcome::Succeeded);
-        let found = match id {
-            Some(id) => self.store.deployment(id).await?,
-            None => {
-                let all = self.store.deployments(LOOKED_THROUGH).await?;
-                all.into_iter().find(is_open)
-            }
+        let found = if let Some(id) = id {
+            self.store.deployment(id).await?
+        } else {
+            let all = self.store.deployments(LOOKED_THROUGH).await?;
+            all.into_iter().find(is_open)
         };
         let mut deployment = found.ok_or_else(|| {
             let what = match id {

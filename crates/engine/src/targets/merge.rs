@@ -28,19 +28,16 @@ impl Merge {
             .and_then(|node| self.by_node.get(node))
             .or_else(|| self.by_endpoint.get(&endpoint))
             .copied();
-        let at = match known {
-            Some(at) => {
-                let (there, said) = &mut self.found[at];
-                complete(there, target);
-                if said.is_none() {
-                    *said = state;
-                }
-                at
+        let at = if let Some(at) = known {
+            let (there, said) = &mut self.found[at];
+            complete(there, target);
+            if said.is_none() {
+                *said = state;
             }
-            None => {
-                self.found.push((target, state));
-                self.found.len() - 1
-            }
+            at
+        } else {
+            self.found.push((target, state));
+            self.found.len() - 1
         };
         self.by_endpoint.entry(endpoint).or_insert(at);
         if let Some(node) = &self.found[at].0.node {

@@ -21,10 +21,6 @@ use crate::exit::Exit;
 const RECENT: u32 = 200;
 
 #[derive(Debug, Args)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a flag of the command line"
-)]
 pub(crate) struct Deploy {
     #[command(flatten)]
     pub(crate) targeting: Targeting,
@@ -84,6 +80,10 @@ pub(crate) struct Deploy {
             "command", "push", "script", "check", "canary", "batch", "pause", "max_fail",
             "rollback", "rollback_all", "given", "on", "parallel", "retries", "timeout",
         ]
+    )]
+    #[expect(
+        clippy::option_option,
+        reason = "so clap tells `--resume` from `--resume ID` and from neither"
     )]
     pub(crate) resume: Option<Option<String>>,
     /// List the latest deployments instead

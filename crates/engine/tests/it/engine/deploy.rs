@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fleetwright_core::{
-    Access, Command, DeployedNode, DeployedState, Deployment, DeploymentOutcome, Effect, Error,
-    EventKind, Exit, Kind, Output, OutputSink, Remote, Result, Rollback, RolloutPolicy, Span,
-    Stream, Target, TargetAddress, TargetOrigin,
+    Access, Clock as _, Command, DeployedNode, DeployedState, Deployment, DeploymentOutcome,
+    Effect, Error, EventKind, Exit, Kind, Output, OutputSink, Remote, Result, Rollback,
+    RolloutPolicy, Span, Stream, Target, TargetAddress, TargetOrigin,
 };
 use fleetwright_engine::{
     DeployOptions, DeploySink, DeployWish, Deployed, Engine, Fleet, Recorder,
@@ -345,7 +345,7 @@ async fn nothing_begins_when_the_time_for_all_is_over() {
     let mut slow = wish("switch");
     slow.rollout.parallel = 1;
     let options = DeployOptions {
-        total: Some(Duration::from_secs(60)),
+        total: Some(Duration::from_mins(1)),
         ..options()
     };
     let targets = targets(4);
@@ -375,8 +375,8 @@ async fn of_two_deployments_at_once_the_second_is_refused() {
         .acquire(
             "deploy",
             "another",
-            Timestamp::now(),
-            Duration::from_secs(60),
+            stage.clock.now(),
+            Duration::from_mins(1),
         )
         .await
         .unwrap();
