@@ -137,6 +137,12 @@ fn every_answer_has_the_documented_keys_and_no_others() {
     answers.ask(&bed, 0, &["drain", &name]);
     answers.ask(&bed, 0, &["uncordon", &name]);
     answers.ask(&bed, 0, &["notify"]);
+    answers.ask(&bed, 0, &["targets"]);
+    answers.ask(&bed, 0, &["deploy", "true"]);
+    answers.ask(&bed, 0, &["deploy", "--list"]);
+    answers.ask(&bed, 0, &["freeze", "web", "--reason", "a look"]);
+    answers.ask(&bed, 0, &["watch", "--once"]);
+    answers.ask(&bed, 0, &["thaw", "web"]);
     bed.configure(&(local(2) + "[[notifications]]\nname = \"ops\"\nurl = \"env:NOT_SET\"\n"));
     answers.ask(&bed, 20, &["notify", "--test"]);
     answers.ask(&bed, 0, &["env"]);
