@@ -2,9 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use fleetwright_core::{Discovery, Filter, Labels, TargetGroup};
-use fleetwright_engine::{Engine, Fleet, TargetSet, TargetWish};
+use fleetwright_core::ability::GroupSpec;
+use fleetwright_core::{
+    ClaimId, Discovery, Filter, Labels, Market, NodeSpec, Provider, TargetGroup, Token, fingerprint,
+};
+use fleetwright_engine::{
+    Engine, EngineEyes, Fleet, TargetSet, TargetWish, Upkeep, UpkeepOptions, UpkeepRound,
+};
 
 use super::deploy::{Answer, Scripted};
 use crate::bed::{Bed, quick};
@@ -142,4 +148,87 @@ async fn a_new_machine_is_welcomed_exactly_once_and_a_failure_is_tried_again() {
     let (a, b) = clock.run(&[engine.store(), other.store()], both).await;
     assert_eq!(a.unwrap().done + b.unwrap().done, 1);
     assert_eq!(remote.ran.lock().unwrap().len(), 3);
+}
+
+/// A group in the east that the cloud keeps at two machines, and that nobody but the cloud knows of.
+async fn kept_by_the_cloud(provider: &dyn Provider, name: &str) {
+    let spec = GroupSpec {
+        name: name.into(),
+        min: 0,
+        desired: 2,
+        max: 9,
+        node: NodeSpec {
+            name: name.into(),
+            instance_type: "sim.small".into(),
+            image: None,
+            region: "sim-east".into(),
+            zone: None,
+            market: Market::OnDemand,
+            ssh_keys: Vec::new(),
+            user_data: None,
+            labels: Labels::new(),
+            options: serde_json::Map::new(),
+        },
+    };
+    let token = Token::new(ClaimId::new(), 1, &fingerprint(&spec));
+    let groups = provider.groups().expect("the simulated cloud has groups");
+    groups.create_group(&spec, &token).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_a_group_of_the_cloud_adds_is_welcomed_once_and_what_leaves_it_goes_without_alarm() {
+    let bed = Bed::new(quick());
+    bed.world.add_node("sim-east", "loner", role("db")).unwrap();
+    let group = TargetGroup {
+        discover: vec![Discovery {
+            provider: "sim".into(),
+            members_of: Some("workers".into()),
+            ..Discovery::default()
+        }],
+        welcome: Some("join".into()),
+        ..TargetGroup::default()
+    };
+    let fleet = Fleet {
+        name: "demo".into(),
+        targets: BTreeMap::from([("workers".to_owned(), group)]),
+        ..Fleet::default()
+    };
+    let clock = VirtualClock::new();
+    let remote = Scripted::new(&clock);
+    let engine = bed.engine_with(fleet, Some(remote.clone())).await;
+    let provider = Arc::clone(&engine.providers()["sim"]);
+    let groups = provider.groups().expect("the simulated cloud has groups");
+    kept_by_the_cloud(&*provider, "workers").await;
+    kept_by_the_cloud(&*provider, "others").await;
+
+    let options = UpkeepOptions {
+        holder: "test".into(),
+        report_only: false,
+        on: Filter::default(),
+        gap: Duration::from_mins(5),
+        here: None,
+    };
+    let eyes = EngineEyes(engine.clone());
+    let mut memory = Upkeep::default();
+    let mut round = async || {
+        let work = engine.upkeep(&eyes, &mut memory, &options);
+        clock.run(&[engine.store()], work).await.unwrap()
+    };
+    let seen = |round: &UpkeepRound| (round.targets, round.welcomed);
+    assert_eq!(seen(&round().await), (2, 2));
+    groups.grow("sim-east", "workers", 4).await.unwrap();
+    assert_eq!(seen(&round().await), (4, 2));
+    assert_eq!(seen(&round().await), (4, 0));
+
+    let members = groups.members("sim-east", "workers").await.unwrap();
+    let gone = std::slice::from_ref(&members[0].node);
+    let removed = groups.remove_members("sim-east", "workers", gone).await;
+    removed.unwrap();
+    let last = round().await;
+    assert_eq!(seen(&last), (3, 0));
+    assert!(
+        last.opened.is_empty() && last.troubles.is_empty(),
+        "{last:?}"
+    );
+    assert_eq!(remote.ran.lock().unwrap().len(), 4);
 }
