@@ -378,7 +378,7 @@ mod tests {
     fn one_of_several_origins_is_enough_for_a_filter() {
         let target = Target {
             name: "edge-1".into(),
-            access: "edge-1".parse::<TargetAddress>().unwrap().access(),
+            access: "edge-1.example.com".parse::<TargetAddress>().unwrap().access(),
             group: Some(TargetGroupName::Targets("edge".into())),
             node: None,
             origins: vec![
@@ -400,7 +400,7 @@ mod tests {
             ("origin=/etc/*", true),
             ("origin!=/etc/*", false),
             ("origin=aws*", false),
-            ("address=edge-1", true),
+            ("address=edge-1.*", true),
             ("pool=", true),
             ("state=ready", true),
             ("label.team=ml", false),
@@ -412,7 +412,7 @@ mod tests {
                 "{text}"
             );
         }
-        assert_eq!(target.key(), "ssh://edge-1:22");
+        assert_eq!(target.key(), "ssh://edge-1.example.com:22");
     }
 
     #[test]
