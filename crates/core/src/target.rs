@@ -378,7 +378,10 @@ mod tests {
     fn one_of_several_origins_is_enough_for_a_filter() {
         let target = Target {
             name: "edge-1".into(),
-            access: "edge-1.example.com".parse::<TargetAddress>().unwrap().access(),
+            access: "edge-1.example.com"
+                .parse::<TargetAddress>()
+                .unwrap()
+                .access(),
             group: Some(TargetGroupName::Targets("edge".into())),
             node: None,
             origins: vec![
