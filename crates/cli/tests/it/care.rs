@@ -162,10 +162,10 @@ fn hooks_run_on_the_node_and_here_and_one_that_fails_undoes_the_cordon() {
 }
 
 /// Head and body of a request.
-type Got = (Vec<String>, Vec<u8>);
+pub(crate) type Got = (Vec<String>, Vec<u8>);
 
 /// A receiver that answers each request with the next status, and keeps what it got.
-fn receiver(statuses: &'static [u16]) -> (String, JoinHandle<Vec<Got>>) {
+pub(crate) fn receiver(statuses: &'static [u16]) -> (String, JoinHandle<Vec<Got>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!(
         "http://{}/hook?key=very-secret",

@@ -2,13 +2,12 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Stdio;
 
 use serde_json::Value;
 
 use crate::bed::{Bed, eventually, strings};
+use crate::openssh::{Servers, new_key};
 
 /// The state of each machine of a deployment, by name.
 fn states(report: &Value) -> Vec<(String, String)> {
@@ -300,145 +299,40 @@ fn a_machine_that_is_found_twice_is_one_target() {
     assert!(!log.exists());
 }
 
-/// OpenSSH servers on many addresses of this machine, all with the same keys.
-struct Servers {
-    children: Vec<Child>,
-    port: u16,
-}
-
-/// Addresses of one server: it takes no more.
-const PER_SERVER: usize = 16;
-
-fn sshd() -> Option<PathBuf> {
-    let path = std::env::var_os("FLEETWRIGHT_TEST_SSHD")
-        .map_or_else(|| PathBuf::from("/usr/sbin/sshd"), PathBuf::from);
-    if path.exists() {
-        return Some(path);
-    }
-    println!("skipped: no sshd (Debian package `openssh-server`)");
-    None
-}
-
-fn must_run(program: &str, arguments: &[&str]) -> String {
-    let output = Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .output()
-        .expect("a program of every system");
-    assert!(
-        output.status.success(),
-        "{program} {arguments:?}: {output:?}"
-    );
-    String::from_utf8(output.stdout).expect("it is text")
-}
-
-impl Servers {
-    /// Servers on these addresses, with their keys in `folder`: `id` is the one that is let in.
-    fn start(folder: &Path, addresses: &[String]) -> Option<Self> {
-        let program = sshd()?;
-        if must_run("id", &["-u"]).trim() == "0" {
-            fs::create_dir_all("/run/sshd").expect("root may");
-        }
-        let path = |name: &str| folder.join(name).display().to_string();
-        for name in ["host", "id", "other"] {
-            must_run(
-                "ssh-keygen",
-                &["-q", "-t", "ed25519", "-N", "", "-f", &path(name)],
-            );
-        }
-        let port = TcpListener::bind((addresses[0].as_str(), 0))
-            .and_then(|listener| listener.local_addr())
-            .expect("an address of this machine")
-            .port();
-        let mut children = Vec::new();
-        for (number, chunk) in addresses.chunks(PER_SERVER).enumerate() {
-            let mut config = String::new();
-            for address in chunk {
-                writeln!(config, "ListenAddress {address}:{port}").expect("a string takes it");
-            }
-            write!(
-                config,
-                "HostKey {}\nAuthorizedKeysFile {}\nPidFile none\nUsePAM no\nStrictModes no\n\
-                 PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\n\
-                 MaxStartups 500:30:1000\nPermitUserRC no\nPrintMotd no\nPrintLastLog no\n\
-                 SetEnv SHLVL=2\nUseDNS no\n",
-                path("host"),
-                path("id.pub"),
-            )
-            .expect("a string takes it");
-            let file = path(&format!("sshd_{number}"));
-            fs::write(&file, config).expect("writable");
-            children.push(
-                Command::new(&program)
-                    .args(["-D", "-e", "-f", &file])
-                    .stdin(Stdio::null())
-                    .stdout(Stdio::null())
-                    .stderr(Stdio::null())
-                    .spawn()
-                    .expect("sshd starts"),
-            );
-        }
-        let servers = Self { children, port };
-        eventually("all servers listen", || {
-            addresses
-                .iter()
-                .all(|address| std::net::TcpStream::connect((address.as_str(), port)).is_ok())
-        });
-        Some(servers)
-    }
-}
-
-impl Drop for Servers {
-    fn drop(&mut self) {
-        for child in &mut self.children {
-            drop(child.kill());
-            drop(child.wait());
-        }
-    }
-}
-
 #[test]
 fn two_hundred_real_servers_with_everything_that_may_go_wrong() {
     let bed = Bed::new("");
-    let folder = bed.path("ssh");
-    fs::create_dir(&folder).expect("writable");
-    let addresses: Vec<String> = (1..=200).map(|last| format!("127.0.10.{last}")).collect();
-    let Some(servers) = Servers::start(&folder, &addresses) else {
+    let Some(servers) = Servers::start(&bed, 200) else {
         return;
     };
-    let port = servers.port;
-    let user = must_run("id", &["-un"]);
-    let user = user.trim();
-    let key = |name: &str| fs::read_to_string(folder.join(name)).expect("it was made");
-    // Two machines that are not there at all, and one whose key is another's.
+    let other = new_key(&bed.path("servers/other"));
+    servers.are_known(&bed, |index| match index {
+        6 => Some(other.clone()),
+        // Of this one nothing is known at all: it is not trusted blindly.
+        7 => None,
+        _ => Some(servers.host_key.clone()),
+    });
+    // Two machines more, which are not there at all.
+    let (user, port) = (&servers.user, servers.places[0].1);
     let dead = ["127.0.30.1", "127.0.30.2"];
     let mut hosts = String::new();
-    for address in addresses.iter().map(String::as_str).chain(dead) {
+    for login in (0..200).map(|index| servers.login(index)) {
+        writeln!(hosts, "{login}").expect("text has room");
+    }
+    for address in dead {
         writeln!(hosts, "{user}@{address}:{port}").expect("text has room");
     }
     fs::write(bed.path("hosts.txt"), hosts).expect("writable");
-    let mut known = String::new();
-    for address in &addresses {
-        let name = match address.as_str() {
-            "127.0.10.7" => "other.pub",
-            // Of this one nothing is known at all: it is not trusted blindly.
-            "127.0.10.8" => continue,
-            _ => "host.pub",
-        };
-        write!(known, "[{address}]:{port} {}", key(name)).expect("a string takes it");
-    }
-    fs::create_dir(bed.path(".ssh")).expect("writable");
-    fs::write(bed.path(".ssh/known_hosts"), known).expect("writable");
     bed.configure(
-        "fleet = \"test\"\n[ssh]\nidentities = [\"ssh/id\"]\nagent = false\n[targets.all]\n\
+        "fleet = \"test\"\n[ssh]\nidentities = [\"servers/id\"]\nagent = false\n[targets.all]\n\
          file = \"hosts.txt\"\n",
     );
     let log = bed.path("log");
     let line = format!(
         "here=${{SSH_CONNECTION% *}}; here=${{here##* }}; echo \"$here\" >> {}; case $here in \
-         127.0.10.1) exit 3;; 127.0.10.2) kill -TERM $$;; 127.0.10.3) kill -KILL $PPID; sleep 5;; \
-         127.0.10.4) sleep 30;; 127.0.10.5) head -c 1000000 /dev/zero | tr '\\0' a; echo end;; \
-         127.0.10.6) printf '\\377\\000\\001x';; esac",
+         127.0.60.1) exit 3;; 127.0.60.2) kill -TERM $$;; 127.0.60.3) kill -KILL $PPID; sleep 5;; \
+         127.0.60.4) sleep 30;; 127.0.60.5) head -c 1000000 /dev/zero | tr '\\0' a; echo end;; \
+         127.0.60.6) printf '\\377\\000\\001x';; esac",
         log.display()
     );
     let arguments = [
@@ -476,29 +370,28 @@ fn two_hundred_real_servers_with_everything_that_may_go_wrong() {
         (8, "unreachable", "null"),
         (9, "succeeded", r#"{"by":"status","code":0}"#),
     ] {
-        let node = node(&format!("127.0.10.{last}"));
+        let node = node(&format!("127.0.60.{last}"));
         assert_eq!(node["state"], state, "{node}");
         assert_eq!(node["exit"].to_string(), exit, "{node}");
         // Nothing of these is a connection that was refused: they had one try.
         assert_eq!(node["attempts"], 1, "{node}");
     }
-    let said = node("127.0.10.5")["stdout"].as_str().map(str::to_owned);
+    let said = node("127.0.60.5")["stdout"].as_str().map(str::to_owned);
     let said = said.expect("a text");
     assert!(
         said.len() <= 16 << 10 && said.ends_with("end\n"),
         "{}",
         said.len()
     );
-    assert_eq!(node("127.0.10.6")["stdout"], "\u{fffd}\u{fffd}\u{1}x");
-    assert_eq!(node("127.0.10.7")["error"]["kind"], "conflict");
-    assert_eq!(node("127.0.10.8")["error"]["kind"], "conflict");
-    for dead in ["127.0.30.1", "127.0.30.2"] {
+    assert_eq!(node("127.0.60.6")["stdout"], "\u{fffd}\u{fffd}\u{1}x");
+    assert_eq!(node("127.0.60.7")["error"]["kind"], "conflict");
+    assert_eq!(node("127.0.60.8")["error"]["kind"], "conflict");
+    for dead in dead {
         assert_eq!(node(dead)["state"], "unreachable");
         assert_eq!(node(dead)["attempts"], 2, "tried again once");
     }
     assert_eq!(count(&report, "succeeded"), 194);
-    let one = format!("{user}@127.0.10.9:{port}");
-    let ran = bed.must(0, &["exec", "-t", &one, "--", "echo here"]);
+    let ran = bed.must(0, &["exec", "-t", &servers.login(8), "--", "echo here"]);
     assert!(ran.stdout.contains("here"), "{}", ran.stdout);
     let ran_on = || {
         let text = fs::read_to_string(&log).expect("it ran");
@@ -506,9 +399,9 @@ fn two_hundred_real_servers_with_everything_that_may_go_wrong() {
         lines.sort();
         lines
     };
+    let addresses = servers.places.iter().map(|(address, _)| address);
     let mut expected: Vec<String> = addresses
-        .iter()
-        .filter(|address| !["127.0.10.7", "127.0.10.8"].contains(&address.as_str()))
+        .filter(|address| !["127.0.60.7", "127.0.60.8"].contains(&address.as_str()))
         .cloned()
         .collect();
     expected.sort();

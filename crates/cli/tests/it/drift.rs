@@ -293,14 +293,15 @@ impl WithNix {
         // The node's own Nix: a node knows nothing of the variables of this process.
         let programs = bed.path("programs");
         std::fs::create_dir(&programs).expect("it is writable");
-        let script = format!(
-            "#!/bin/sh\n. '{}'\nexec '{}' \"$@\"\n",
-            bed.path("node.env").display(),
-            program.display()
-        );
-        std::fs::write(programs.join("nix-store"), script).expect("it is writable");
-        let mode = std::fs::Permissions::from_mode(0o755);
-        std::fs::set_permissions(programs.join("nix-store"), mode).expect("it is writable");
+        for name in ["nix-store", "nix-build"] {
+            let script = format!(
+                "#!/bin/sh\n. '{}'\nexec '{folder}/{name}' \"$@\"\n",
+                bed.path("node.env").display(),
+            );
+            std::fs::write(programs.join(name), script).expect("it is writable");
+            let mode = std::fs::Permissions::from_mode(0o755);
+            std::fs::set_permissions(programs.join(name), mode).expect("it is writable");
+        }
         with.use_store("nix");
         let path = std::env::var("PATH").unwrap_or_default();
         let up = bed
@@ -338,10 +339,24 @@ impl WithNix {
     fn configure(&self, further: &str) {
         self.bed.configure(&format!(
             "{}\n[[pools.web.probes]]\nname = \"system\"\nseverity = \"critical\"\n\
-             check.nix = {{ file = \"system.nix\", attribute = \"system\", profile = \"{}\"{further} }}\n",
+             check.nix = {{ file = \"system.nix\", attribute = \"system\", profile = \"{}\"{further} }}\n\
+             fix = '''{}'''\n[pools.web.healing.limits.fix]\ncool_down = \"0s\"\n",
             local(1),
-            self.bed.path("profiles/system").display()
+            self.bed.path("profiles/system").display(),
+            self.switch()
         ));
+    }
+
+    /// A command that builds the configuration on the node and makes it the one in use, as
+    /// `nixos-rebuild switch` does. What was tampered with is built anew.
+    fn switch(&self) -> String {
+        let folder = self.bed.path("profiles");
+        let (folder, file) = (folder.display(), self.bed.path("system.nix"));
+        format!(
+            "mkdir -p '{folder}' && built=$(nix-build --repair --no-out-link --attr system '{}') && \
+             ln -sfn \"$built\" '{folder}/system'",
+            file.display()
+        )
     }
 
     /// Gives the node this configuration, by a command on it.
@@ -412,6 +427,37 @@ fn a_nix_profile_is_built_compared_and_verified() {
         [("system", "agrees")],
         "only `verify` reads it"
     );
+}
+
+#[test]
+fn what_nix_finds_wrong_is_healed_and_measured_again() {
+    let Some(nix) = WithNix::new() else { return };
+    let bed = &nix.bed;
+    nix.write("first");
+    nix.configure(", verify = true");
+    let ends = || {
+        let ran = bed.must(0, &["watch", "--once", "--json"]);
+        let report: Value = serde_json::from_str(&ran.stdout).expect("stdout is JSON");
+        let closed = report["closed"].as_array().expect("a list").clone();
+        let ends = closed
+            .iter()
+            .map(|case| text(&case["closed"]["how"]).to_owned());
+        ends.collect::<Vec<String>>()
+    };
+    assert_eq!(ends(), ["healed"], "the node had none");
+    assert!(ends().is_empty(), "nothing is left to do");
+    nix.write("second");
+    assert_eq!(ends(), ["healed"], "the node was behind");
+
+    let good = drift(bed, 0, &[]);
+    let path = text(&good["nodes"][0]["findings"][0]["actual"]).to_owned();
+    let spoil = format!("chmod u+w '{path}' && echo evil >> '{path}'");
+    bed.must(0, &["exec", "--", &spoil]);
+    drift(bed, 26, &[]);
+    assert_eq!(ends(), ["healed"], "it was tampered with");
+    drift(bed, 0, &[]);
+    let content = std::fs::read_to_string(&path).expect("it is there");
+    assert!(!content.contains("evil"), "{content}");
 }
 
 #[test]

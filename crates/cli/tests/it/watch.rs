@@ -3,6 +3,7 @@
 use std::process::Stdio;
 
 use crate::bed::{Bed, FLEET, eventually, kill};
+use crate::care::receiver;
 
 /// Nodes of which a file is expected, with a command that writes it.
 fn expecting(desired: u32, more: &str) -> Bed {
@@ -125,6 +126,68 @@ fn what_nothing_helps_is_left_and_said() {
         why.contains("the machine that this program runs on"),
         "{reboot}"
     );
+}
+
+/// The actions that were taken, with what came of each.
+fn treated(report: &serde_json::Value) -> Vec<(String, String)> {
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or("under way").to_owned();
+    let all = report["treated"].as_array().expect("it is a list");
+    all.iter()
+        .map(|one| (text(&one["action"]), text(&one["result"])))
+        .collect()
+}
+
+#[test]
+fn a_version_that_does_not_work_is_rolled_back() {
+    let healing = "[pools.web.healing]\nhigh = [\"redeploy\", \"rollback\"]\n\
+                   redeploy = \"echo broken >motd\"\nrollback = \"echo hello >motd\"\n\
+                   [pools.web.healing.limits.redeploy]\nattempts = 1\n";
+    let bed = expecting(1, healing);
+    let report = once(&bed, 0, &[]);
+    let expected = [("redeploy", "failed"), ("rollback", "healed")];
+    let expected = expected.map(|(action, result)| (action.to_owned(), result.to_owned()));
+    assert_eq!(treated(&report), expected, "{report:#}");
+    let said = bed.must(0, &["exec", "--", "cat motd"]).stdout;
+    assert!(said.contains("hello"), "{said}");
+}
+
+#[test]
+fn a_node_that_is_ill_is_replaced_and_whoever_is_to_know_is_told_twice() {
+    let (url, thread) = receiver(&[200, 200]);
+    let bed = Bed::local(3).with("HOOK", &url);
+    bed.configure(&format!(
+        "fleet = \"{FLEET}\"\n[providers.here]\nkind = \"local\"\n[pools.web]\ndesired = 3\n\
+         candidates = [{{ provider = \"here\", type = \"small\" }}]\n\
+         [pools.web.health]\nfailures = 1\n\
+         probes = [{{ name = \"well\", command = \"test ! -e ill\" }}]\n\
+         [pools.web.healing]\nunhealthy = [\"notify\", \"replace\"]\n\
+         [[notifications]]\nname = \"ops\"\nurl = \"env:HOOK\"\n"
+    ));
+    bed.must(0, &["up", "--yes"]);
+    once(&bed, 0, &[]);
+    let ill = bed.names().remove(0);
+    let only = format!("name={ill}");
+    bed.must(0, &["exec", "--on", &only, "--", "touch ill"]);
+    let report = once(&bed, 0, &[]);
+    assert_eq!(
+        report["closed"][0]["closed"]["how"], "replaced",
+        "{report:#}"
+    );
+    let names = bed.names();
+    assert_eq!(names.len(), 3, "{names:?}");
+    assert!(!names.contains(&ill), "{ill} is gone: {names:?}");
+
+    let got = thread.join().expect("both were received");
+    let messages: Vec<serde_json::Value> = got
+        .iter()
+        .map(|(_, body)| serde_json::from_slice(body).expect("it is JSON"))
+        .collect();
+    assert_eq!(messages[0]["event"], "unhealthy-opened");
+    assert_eq!(messages[1]["event"], "unhealthy-resolved");
+    for message in &messages {
+        assert_eq!(message["incident"]["target"], ill.as_str(), "{message}");
+        assert_eq!(message["incident"]["id"], messages[0]["incident"]["id"]);
+    }
 }
 
 #[test]
