@@ -31,8 +31,11 @@ impl Handler for Client {
         &mut self,
         key: &PublicKeyOrCertificate,
     ) -> impl Future<Output = Result<bool, Self::Error>> {
-        let is_known =
-            matches!(key, PublicKeyOrCertificate::PublicKey { key, .. } if *key == *self.0);
+        // Without the comments, which are no part of a key.
+        let is_known = matches!(
+            key,
+            PublicKeyOrCertificate::PublicKey { key, .. } if key.key_data() == self.0.key_data()
+        );
         future::ready(Ok(is_known))
     }
 }
