@@ -6,6 +6,7 @@ use std::process::{Command as Process, Stdio};
 
 use fleetwright_core::{Access, Effect, Kind};
 use fleetwright_remote::{Ssh, SshOptions, generate_identity, pin_host_keys, ssh_command_line};
+use russh::keys::PrivateKey;
 
 use crate::peer::{Agent, Sshd, output_of, refused, run, user};
 
@@ -13,10 +14,20 @@ use crate::peer::{Agent, Sshd, output_of, refused, run, user};
 fn admit(server: &Sshd, name: &str, kind: &str, passphrase: &str) -> std::path::PathBuf {
     let path = server.path(name);
     let file = path.to_str().unwrap();
-    output_of(
-        "ssh-keygen",
-        &["-q", "-t", kind, "-N", passphrase, "-f", file],
-    );
+    let make = || {
+        output_of(
+            "ssh-keygen",
+            &["-q", "-t", kind, "-N", passphrase, "-f", file],
+        )
+    };
+    make();
+    // The number of one ECDSA key in 256 begins with a zero byte. OpenSSH leaves that out, and the
+    // library that reads keys refuses what is left (ssh-key 0.7.0-rc.11, `EcdsaPrivateKey::decode`),
+    // so there another key is made.
+    if kind == "ecdsa" && PrivateKey::read_openssh_file(&path).is_err() {
+        fs::remove_file(&path).unwrap();
+        make();
+    }
     let public = fs::read_to_string(server.path(&format!("{name}.pub"))).unwrap();
     let admitted = server.path("authorized_keys");
     let before = fs::read_to_string(&admitted).unwrap();
