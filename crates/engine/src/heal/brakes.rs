@@ -22,13 +22,17 @@ pub struct Allowance {
 /// How many of `all` machines may be disturbed now. A budget whose schedule cannot be read allows
 /// none: the configuration was checked, so this is not reached by a file.
 pub fn allowance(disruption: &Disruption, all: usize, now: Timestamp) -> Allowance {
-    let holding = disruption.budgets.iter().filter_map(|budget| {
-        let why = holds(budget, now)?;
-        Some(Allowance {
-            nodes: budget.nodes.rounded_up(all),
-            why: format!("at most {} of {all} at once{why}", budget.nodes),
-        })
-    });
+    let holding = disruption
+        .budgets
+        .iter()
+        .filter_map(|budget| match window(budget, now) {
+            Window::Closed => None,
+            Window::Open(when) => Some(Allowance {
+                nodes: budget.nodes.rounded_up(all),
+                why: format!("at most {} of {all} at once{when}", budget.nodes),
+            }),
+            Window::Unreadable(why) => Some(Allowance { nodes: 0, why }),
+        });
     holding
         .min_by_key(|allowed| allowed.nodes)
         .unwrap_or(Allowance {
@@ -46,17 +50,29 @@ pub fn are_too_many(disruption: &Disruption, bad: usize, all: usize) -> bool {
     bad > share.rounded_down(all).max(usize::from(some))
 }
 
-/// How a budget that holds now says so; `None` if it does not hold.
-fn holds(budget: &DisruptionBudget, now: Timestamp) -> Option<String> {
+/// Whether a budget holds at a time.
+enum Window {
+    /// It does not.
+    Closed,
+    /// It does; which window that is, in words.
+    Open(String),
+    /// Nobody can say, and why.
+    Unreadable(String),
+}
+
+fn window(budget: &DisruptionBudget, now: Timestamp) -> Window {
     let Some(schedule) = &budget.schedule else {
-        return Some(String::new());
+        return Window::Open(String::new());
     };
     let (Ok(cron), Some(duration)) = (schedule.parse::<Cron>(), budget.duration) else {
-        return Some(format!(" (its schedule `{schedule}` cannot be read)"));
+        let why = format!("none, as the schedule `{schedule}` of a budget cannot be read");
+        return Window::Unreadable(why);
     };
     let zone = (budget.time_zone.as_ref()).map_or(TimeZone::UTC, |zone| zone.rules().clone());
-    cron.open_since(&zone, now, duration.0)?;
-    Some(format!(" for {duration} from `{schedule}`"))
+    match cron.open_since(&zone, now, duration.0) {
+        Some(_) => Window::Open(format!(" for {duration} from `{schedule}`")),
+        None => Window::Closed,
+    }
 }
 
 #[cfg(test)]
@@ -90,7 +106,7 @@ mod tests {
             usize::MAX
         );
         // A schedule that cannot be read brakes; it never lets go.
-        let odd = disruption(r#"{ "budgets": [{ "nodes": "0", "schedule": "soon" }] }"#);
+        let odd = disruption(r#"{ "budgets": [{ "nodes": "50%", "schedule": "soon" }] }"#);
         assert_eq!(allowance(&odd, 10, Timestamp::UNIX_EPOCH).nodes, 0);
     }
 
