@@ -127,7 +127,7 @@ impl Engine {
     ///
     /// # Errors
     /// `Invalid` if there is nothing to bring or a file cannot be read; `Conflict` if another
-    /// deployment is under way; errors of the journal. What happens on a machine is no error of the
+    /// deployment is under way; `Unsupported` if nobody can log in; errors of the journal. What happens on a machine is no error of the
     /// deployment.
     pub async fn deploy(
         &self,
@@ -135,6 +135,8 @@ impl Engine {
         targets: &[Target],
         options: &DeployOptions,
     ) -> Result<Deployed> {
+        // Before anything is written down: it would have no end.
+        self.login()?;
         let mut spec = specification(wish)?;
         let payload = Payload::read(&mut spec)?;
         let now = self.clock.now();
@@ -193,6 +195,12 @@ impl Engine {
         Ok(done)
     }
 
+    fn login(&self) -> Result<&dyn Remote> {
+        self.remote
+            .as_deref()
+            .ok_or_else(|| Error::new(Kind::Unsupported, "there is no way to log in to machines"))
+    }
+
     async fn go_on(&self, id: Option<DeploymentId>, options: &DeployOptions) -> Result<Deployed> {
         let is_open = |one: &Deployment| one.outcome != Some(DeploymentOutcome::Succeeded);
         let found = if let Some(id) = id {
@@ -234,9 +242,7 @@ impl Engine {
         payload: &Payload,
         options: &DeployOptions,
     ) -> Result<Deployed> {
-        let remote = self.remote.as_deref().ok_or_else(|| {
-            Error::new(Kind::Unsupported, "there is no way to log in to machines")
-        })?;
+        let remote = self.login()?;
         let due: Vec<usize> = (0..nodes.len())
             .filter(|at| nodes[*at].state == DeployedState::Waiting)
             .collect();

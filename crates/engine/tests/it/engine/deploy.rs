@@ -17,6 +17,7 @@ use fleetwright_store::Store;
 use jiff::Timestamp;
 use tempfile::TempDir;
 
+use crate::bed::{Bed, quick};
 use crate::virtual_clock::VirtualClock;
 
 /// What a machine answers next.
@@ -389,4 +390,13 @@ async fn of_two_deployments_at_once_the_second_is_refused() {
     assert_eq!(error.kind(), Kind::Conflict);
     assert!(stage.remote.on("m0").is_empty());
     stage.store.release(lease).await.unwrap();
+}
+
+#[tokio::test]
+async fn without_a_way_to_log_in_nothing_is_written_down() {
+    let bed = Bed::new(quick());
+    let engine = bed.engine(Fleet::default()).await;
+    let deployed = engine.deploy(wish("switch"), &targets(1), &options()).await;
+    assert_eq!(deployed.unwrap_err().kind(), Kind::Unsupported);
+    assert!(engine.store().deployments(9).await.unwrap().is_empty());
 }
