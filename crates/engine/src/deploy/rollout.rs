@@ -95,8 +95,10 @@ impl Rollout {
             }
             self.in_canary = false;
             self.end = self.next_end();
-            let pause = SignedDuration::try_from(self.policy.pause.0).unwrap_or_default();
-            self.paused_until = now.checked_add(pause).ok();
+            // One that is longer than time goes on is for ever, not none.
+            let pause =
+                SignedDuration::try_from(self.policy.pause.0).unwrap_or(SignedDuration::MAX);
+            self.paused_until = Some(now.checked_add(pause).unwrap_or(Timestamp::MAX));
         }
         if let Some(until) = self.paused_until.filter(|until| *until > now) {
             return RolloutStep::Until(until);
@@ -305,6 +307,20 @@ mod tests {
             RolloutStep::Over,
             "no pause at the end"
         );
+    }
+
+    #[test]
+    fn a_pause_that_is_longer_than_time_goes_on_never_ends() {
+        let mut rollout = Rollout::new(
+            RolloutPolicy {
+                pause: Span(std::time::Duration::MAX),
+                ..policy("", "1", "")
+            },
+            2,
+        );
+        assert_eq!(rollout.next(at(0)), RolloutStep::Begin(vec![0]));
+        rollout.ended(0, DeployedState::Succeeded);
+        assert_eq!(rollout.next(at(1)), RolloutStep::Until(Timestamp::MAX));
     }
 
     #[test]
