@@ -42,6 +42,10 @@ echo end
 "#;
 
 pub(super) fn question(check: &CommandCheck) -> Question {
+    let is_status = check.sha256.is_none() && check.output.is_none() && check.expect_from.is_none();
+    if is_status {
+        return Question::of_status(SCRIPT, &[&check.run, ""]);
+    }
     let sum = if check.sha256.is_some() { "sum" } else { "" };
     Question::of(SCRIPT, &[&check.run, sum])
 }

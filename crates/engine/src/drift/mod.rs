@@ -178,7 +178,7 @@ async fn ask(
         remote.reach(&target.access, LOGIN_LIMIT).await?;
         return Ok(Vec::new());
     }
-    let limit: u64 = probes.iter().map(question::limit).sum();
+    let limit: u64 = probes.iter().map(question::longest).sum();
     let mut command =
         Command::new("sh -s").with_timeout(LOGIN_LIMIT.saturating_add(Duration::from_secs(limit)));
     command.stdin = question::script(probes).into_bytes();

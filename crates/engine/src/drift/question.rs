@@ -4,6 +4,9 @@
 //! POSIX and busybox have. Each probe is a process group of its own with a limit of its own, so
 //! that one that hangs costs the others nothing but that time.
 //!
+//! Starting processes is most of what a measurement costs a node, so a command of which only the
+//! status counts is started as it is, with nothing around it but `timeout`.
+//!
 //! ```text
 //! measure 1             everything before this line is noise of the login
 //! probe 0
@@ -24,6 +27,8 @@ use super::{command, file, nix, package};
 pub(super) struct Question {
     script: String,
     arguments: Vec<String>,
+    /// Whether only the status of the command that is the first argument is asked for.
+    is_status: bool,
 }
 
 impl Question {
@@ -32,6 +37,15 @@ impl Question {
         Self {
             script: script.to_owned(),
             arguments: arguments.iter().map(|&word| word.to_owned()).collect(),
+            is_status: false,
+        }
+    }
+
+    /// A script for the status of the command that is its first argument.
+    pub(super) fn of_status(script: &str, arguments: &[&str]) -> Self {
+        Self {
+            is_status: true,
+            ..Self::of(script, arguments)
         }
     }
 
@@ -57,14 +71,29 @@ pub(super) fn limit(probe: &Probe) -> u64 {
     (whole + u64::from(limit > Duration::from_secs(whole))).max(1)
 }
 
+/// The longest that a probe may take in seconds: the status of a command may be asked for twice.
+pub(super) fn longest(probe: &Probe) -> u64 {
+    let times = if Question::new(&probe.check).is_status {
+        2
+    } else {
+        1
+    };
+    limit(probe).saturating_mul(times)
+}
+
 /// The script for all probes of a node, in their order.
 pub(super) fn script<'a>(probes: impl IntoIterator<Item = &'a Probe>) -> String {
     let mut text = String::from(PRELUDE);
     for (index, probe) in probes.into_iter().enumerate() {
-        let Question { script, arguments } = Question::new(&probe.check);
+        let Question {
+            script,
+            arguments,
+            is_status,
+        } = Question::new(&probe.check);
+        let function = if is_status { "ends" } else { "measure" };
         // `probe` is the name of the inner shell.
         let words = [
-            "measure".to_owned(),
+            function.to_owned(),
             index.to_string(),
             limit(probe).to_string(),
             quoted(&script),
@@ -77,31 +106,94 @@ pub(super) fn script<'a>(probes: impl IntoIterator<Item = &'a Probe>) -> String 
         }
         text.push('\n');
     }
-    text.push_str("echo done\nexit 0\n");
+    text.push_str("printf '%sdone\\n' \"$said\"\nexit 0\n");
     text
 }
 
-/// With `setsid` a probe and the watch over it are groups that can be ended as a whole. Without it
-/// only the first process of a probe is; whatever that leaves behind keeps nobody waiting, because
-/// the reader hangs up after `done`.
+/// A probe, and the watch over it where there is one, are groups that can be ended as a whole: by
+/// `setsid`, and by the `timeout` of coreutils, which makes one too. busybox' makes none and is not
+/// taken. Without a group only the first process of a probe is ended; whatever that leaves behind
+/// keeps nobody waiting, because the reader hangs up after `done`.
+///
+/// `ends` trusts a status only if nothing is left of the group, and it is neither one of `timeout`
+/// itself (125, 126) nor, after the limit, that of what was killed. Otherwise the command is asked
+/// again in the way that leaves no doubt. What it has found is printed with what comes next: each
+/// piece of output is a packet and a turn for everybody on the way. Nothing found waits for another
+/// probe.
 const PRELUDE: &str = r#"
-if command -v setsid >/dev/null 2>&1; then own=setsid; else own=; fi
+said='measure 1
+'
+own=
+bound=
+before=$IFS
+IFS=:
+for folder in $PATH; do
+    if [ -x "$folder/timeout" ]; then
+        if [ ! -L "$folder/timeout" ] && [ ! -e "$folder/busybox" ]; then
+            bound=yes
+        elif ! command -v busybox >/dev/null 2>&1 && ! command -v toybox >/dev/null 2>&1; then
+            bound=yes
+        fi
+        break
+    fi
+done
+IFS=$before
+if [ -z "$bound" ] && command -v setsid >/dev/null 2>&1; then own=setsid; fi
+flush() {
+    if [ -n "$said" ]; then printf '%s' "$said"; fi
+    said=
+}
 measure() {
+    flush
     index=$1
     limit=$2
     shift 2
     echo "probe $index"
-    $own sh -c "$@" </dev/null 2>/dev/null &
-    work=$!
-    $own sh -c 'sleep "$1"; kill -KILL "-$2" "$2"' watch "$limit" "$work" </dev/null >/dev/null 2>&1 &
-    watch=$!
-    wait "$work"
-    code=$?
-    kill -KILL "-$watch" "$watch" 2>/dev/null
-    wait "$watch" 2>/dev/null
+    if [ -n "$bound" ]; then
+        timeout -s KILL "$limit" sh -c "$@" </dev/null 2>/dev/null &
+        work=$!
+        wait "$work"
+        code=$?
+        kill -KILL "-$work" 2>/dev/null
+    else
+        $own sh -c "$@" </dev/null 2>/dev/null &
+        work=$!
+        $own sh -c 'sleep "$1"; kill -KILL "-$2" "$2"' watch "$limit" "$work" </dev/null >/dev/null 2>&1 &
+        watch=$!
+        wait "$work"
+        code=$?
+        kill -KILL "-$watch" "$watch" 2>/dev/null
+        wait "$watch" 2>/dev/null
+    fi
     printf '\nended %s %s\n' "$index" "$code"
 }
-echo 'measure 1'
+ends() {
+    [ "$1" = 0 ] || flush
+    if [ -z "$bound" ] || ! read -r from rest 2>/dev/null </proc/uptime; then
+        measure "$@"
+        return
+    fi
+    timeout -s KILL "$2" sh -c "$5" </dev/null >/dev/null 2>&1 &
+    work=$!
+    wait "$work"
+    code=$?
+    if kill -KILL "-$work" 2>/dev/null || [ "$code" = 125 ] || [ "$code" = 126 ]; then
+        measure "$@"
+        return
+    fi
+    read -r to rest 2>/dev/null </proc/uptime
+    if [ "$code" = 137 ] && [ $((${to%.*} - ${from%.*})) -ge "$2" ]; then
+        said="${said}probe $1
+ended $1 137
+"
+    else
+        said="${said}probe $1
+status $code
+end
+ended $1 0
+"
+    fi
+}
 "#;
 
 /// The beginning of scripts that look at a path `$1`: says `absent`, `dangling` or `hidden` and ends,

@@ -2,7 +2,7 @@
 //! missing.
 
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use fleetwright_core::{
@@ -22,6 +22,15 @@ fn probe(check: Check) -> Probe {
         fix: None,
         timeout: Span::seconds(20),
     }
+}
+
+/// Each shell with the search path of this machine, and with one that lacks `timeout`.
+fn shells_and_paths(without_timeout: &Path) -> Vec<(Vec<&'static str>, Option<&Path>)> {
+    let paths = [None, Some(without_timeout)];
+    shells()
+        .into_iter()
+        .flat_map(|shell| paths.map(|path| (shell.clone(), path)))
+        .collect()
 }
 
 fn command(run: &str) -> CommandCheck {
@@ -54,7 +63,16 @@ fn shells() -> Vec<Vec<&'static str>> {
 
 /// Runs the script as a node would; only the login is missing.
 fn run(shell: &[&str], probes: &[Probe]) -> Vec<Judged> {
-    let mut child = Command::new(shell[0])
+    run_in(shell, probes, None)
+}
+
+/// The same with another search path.
+fn run_in(shell: &[&str], probes: &[Probe], path: Option<&Path>) -> Vec<Judged> {
+    let mut command = Command::new(which(shell[0]));
+    if let Some(path) = path {
+        command.env("PATH", path);
+    }
+    let mut child = command
         .args(&shell[1..])
         .arg("-s")
         .stdin(Stdio::piped())
@@ -77,6 +95,33 @@ fn run(shell: &[&str], probes: &[Probe]) -> Vec<Judged> {
     probes.iter().zip(&answers).map(judged).collect()
 }
 
+/// Where a program is, whatever the search path of what is started will be.
+fn which(program: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap();
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(program))
+        .find(|file| file.is_file())
+        .unwrap()
+}
+
+/// A search path with everything there is here but these.
+fn without(programs: &[&str]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let path = std::env::var_os("PATH").unwrap();
+    for entry in std::env::split_paths(&path)
+        .filter_map(|folder| std::fs::read_dir(folder).ok())
+        .flatten()
+        .flatten()
+    {
+        let name = entry.file_name();
+        if programs.iter().all(|program| *program != name) {
+            // Of several programs with one name the first counts.
+            let _ = std::os::unix::fs::symlink(entry.path(), folder.path().join(name));
+        }
+    }
+    folder
+}
+
 fn verdicts(shell: &[&str], probes: &[Probe]) -> Vec<&'static str> {
     let all = run(shell, probes);
     all.iter().map(|judged| judged.verdict.as_str()).collect()
@@ -84,6 +129,7 @@ fn verdicts(shell: &[&str], probes: &[Probe]) -> Vec<&'static str> {
 
 #[test]
 fn commands_are_measured_whatever_they_print() {
+    let path = without(&["timeout"]);
     let big = "head -c 1048576 /dev/zero";
     let zeros = fleetwright_core::Fingerprint::of_bytes(&vec![0; 1 << 20]);
     let probes = [
@@ -113,13 +159,13 @@ fn commands_are_measured_whatever_they_print() {
             ..command("wc -c | tr -d ' '")
         })),
     ];
-    for shell in shells() {
-        let all = run(&shell, &probes);
+    for (shell, path) in shells_and_paths(path.path()) {
+        let all = run_in(&shell, &probes, path);
         let verdicts: Vec<&str> = all.iter().map(|judged| judged.verdict.as_str()).collect();
         let wanted = [
             "agrees", "agrees", "differs", "agrees", "differs", "differs", "missing", "agrees",
         ];
-        assert_eq!(verdicts, wanted, "{shell:?} {all:#?}");
+        assert_eq!(verdicts, wanted, "{shell:?} {path:?} {all:#?}");
         assert_eq!(
             all[5].verdict.reason(),
             Some("it ended with status 143 instead of 0")
@@ -129,6 +175,7 @@ fn commands_are_measured_whatever_they_print() {
 
 #[test]
 fn a_probe_that_hangs_spoils_no_other_and_leaves_nothing_running() {
+    let path = without(&["timeout"]);
     let folder = tempfile::tempdir().unwrap();
     let mark = folder.path().join("running");
     let shown = mark.display();
@@ -142,9 +189,9 @@ fn a_probe_that_hangs_spoils_no_other_and_leaves_nothing_running() {
     ))));
     leaves.timeout = Span::seconds(1);
     let after = probe(Check::Command(command("true")));
-    for shell in shells() {
+    for (shell, path) in shells_and_paths(path.path()) {
         let probes = [hangs.clone(), leaves.clone(), after.clone()];
-        let all = run(&shell, &probes);
+        let all = run_in(&shell, &probes, path);
         assert_eq!(
             all[0].verdict,
             Verdict::Unknown {
@@ -155,6 +202,41 @@ fn a_probe_that_hangs_spoils_no_other_and_leaves_nothing_running() {
         assert_eq!(all[1].verdict.as_str(), "unknown", "{shell:?}");
         assert_eq!(all[2].verdict, Verdict::Agrees, "{shell:?}");
         assert_eq!(with_argument(&mark), 0, "{shell:?}");
+    }
+}
+
+#[test]
+fn what_a_status_may_mean_is_told_apart() {
+    let path = without(&["timeout"]);
+    let folder = tempfile::tempdir().unwrap();
+    let count = folder.path().join("count");
+    let counted = |then: &str| format!("echo >> '{}'; {then}", count.display());
+    let times = || {
+        let lines = std::fs::read_to_string(&count).unwrap_or_default();
+        std::fs::write(&count, "").unwrap();
+        lines.lines().count()
+    };
+    for (shell, path) in shells_and_paths(path.path()) {
+        let status = |run: &str, seconds| {
+            let mut probe = probe(Check::Command(command(run)));
+            probe.timeout = Span::seconds(seconds);
+            let judged = run_in(&shell, &[probe], path).remove(0);
+            judged.verdict.reason().map(str::to_owned)
+        };
+        let ended = |status: u32| Some(format!("it ended with status {status} instead of 0"));
+        assert_eq!(status(&counted("true"), 20), None);
+        assert_eq!(times(), 1, "{shell:?} {path:?}");
+        // Killed by somebody else, and by us.
+        assert_eq!(status("kill -KILL $$", 20), ended(137), "{shell:?}");
+        let late = status("exec sleep 20", 1);
+        assert_eq!(late.as_deref(), Some("it did not end within 1s"));
+        // These may be words of `timeout` itself, so the command is asked again.
+        for code in [124, 125, 126] {
+            let said = status(&counted(&format!("exit {code}")), 20);
+            assert_eq!(said, ended(code), "{shell:?} {path:?}");
+            let again = usize::from(path.is_none() && code != 124);
+            assert_eq!(times(), 1 + again, "{code} {shell:?} {path:?}");
+        }
     }
 }
 
