@@ -339,13 +339,12 @@ fn spot_caps(config: &Config) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// The fleet's own key first, then the configured ones, then what the system's `ssh` would use.
+/// The fleet's own key, the configured ones, and what the system's `ssh` would use.
 fn ssh_options(config: &Config, paths: &Paths, environment: &Environment) -> SshOptions {
-    let mut identities = vec![paths.identity()];
-    identities.extend(config.ssh.identities.iter().cloned());
     let socket = environment.path(env::SSH_AUTH_SOCK);
     let options = SshOptions {
-        identities,
+        own: Some(paths.identity()),
+        identities: config.ssh.identities.clone(),
         // Without a socket of ours the client would look at the process's environment.
         use_agent: config.ssh.agent && socket.is_some(),
         agent_socket: socket,

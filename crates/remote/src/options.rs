@@ -6,6 +6,10 @@ use std::time::Duration;
 /// How to log in to nodes.
 #[derive(Debug, Clone)]
 pub struct SshOptions {
+    /// The private key whose public half we put on nodes that we make. Where the host key came
+    /// through the provider it is tried first; elsewhere last, because each key that is refused
+    /// costs a round trip, and servers count them.
+    pub own: Option<PathBuf>,
     /// Private key files, tried in this order before those of `ssh_config`. A missing one is no
     /// error as long as another key is accepted.
     pub identities: Vec<PathBuf>,
@@ -33,6 +37,7 @@ impl Default for SshOptions {
     /// The agent, 10 seconds to log in, and no trust in anybody.
     fn default() -> Self {
         Self {
+            own: None,
             identities: Vec::new(),
             use_agent: true,
             agent_socket: None,

@@ -10,6 +10,33 @@ use crate::ssh_config::{Jump, SshConfig, local_user};
 /// More jump hosts than this is a mistake.
 const MAX_HOPS: usize = 8;
 
+/// The key files that are tried everywhere.
+#[derive(Debug)]
+pub(crate) struct KeyFiles {
+    /// The one that nodes of ours have.
+    pub(crate) own: Option<PathBuf>,
+    pub(crate) others: Vec<PathBuf>,
+}
+
+impl KeyFiles {
+    /// The files for one server, together with those that its configuration names, each once.
+    fn ordered(&self, configured: Vec<PathBuf>, is_ours: bool) -> Vec<PathBuf> {
+        let (first, last) = if is_ours {
+            (&self.own, &None)
+        } else {
+            (&None, &self.own)
+        };
+        let all = first.iter().chain(&self.others).cloned();
+        let mut files: Vec<PathBuf> = Vec::new();
+        for file in all.chain(configured).chain(last.clone()) {
+            if !files.contains(&file) {
+                files.push(file);
+            }
+        }
+        files
+    }
+}
+
 /// One login on the way.
 #[derive(Debug)]
 pub(crate) struct Hop {
@@ -44,17 +71,14 @@ impl Hop {
 ///
 /// What `access` says comes first, then the configuration. An empty user or port 0 means that
 /// `access` does not say.
-pub(crate) fn route(
-    access: &Access,
-    config: &SshConfig,
-    identities: &[PathBuf],
-) -> Result<Vec<Hop>> {
+pub(crate) fn route(access: &Access, config: &SshConfig, keys: &KeyFiles) -> Result<Vec<Hop>> {
     let asked = Jump {
         host: access.host.clone(),
         user: Some(access.user.clone()).filter(|user| !user.is_empty()),
         port: Some(access.port).filter(|port| *port != 0),
     };
-    let (mut node, mut jumps) = hop(&asked, config, identities)?;
+    let is_ours = !access.host_keys.is_empty();
+    let (mut node, mut jumps) = hop(&asked, config, keys, is_ours)?;
     node.host_keys = access
         .host_keys
         .iter()
@@ -67,7 +91,7 @@ pub(crate) fn route(
     while !jumps.is_empty() {
         let mut further = Vec::new();
         for jump in jumps.iter().rev() {
-            let (hop, own) = hop(jump, config, identities)?;
+            let (hop, own) = hop(jump, config, keys, false)?;
             let is_loop = hops.iter().any(|seen| seen.label() == hop.label());
             if is_loop || hops.len() > MAX_HOPS {
                 return Err(Error::new(
@@ -88,7 +112,12 @@ pub(crate) fn route(
     Ok(hops)
 }
 
-fn hop(asked: &Jump, config: &SshConfig, identities: &[PathBuf]) -> Result<(Hop, Vec<Jump>)> {
+fn hop(
+    asked: &Jump,
+    config: &SshConfig,
+    keys: &KeyFiles,
+    is_ours: bool,
+) -> Result<(Hop, Vec<Jump>)> {
     let resolved = config.resolve(&asked.host, asked.user.as_deref(), asked.port)?;
     if resolved.proxy_command.is_some() {
         return Err(Error::new(
@@ -111,19 +140,44 @@ fn hop(asked: &Jump, config: &SshConfig, identities: &[PathBuf]) -> Result<(Hop,
                 format!("no user to log in to `{}` as", asked.host),
             )
         })?;
-    let mut files = identities.to_vec();
-    for file in resolved.identity_files {
-        if !files.contains(&file) {
-            files.push(file);
-        }
-    }
     let hop = Hop {
         host: resolved.host_name,
         port: asked.port.or(resolved.port).unwrap_or(22),
         user,
-        identities: files,
+        identities: keys.ordered(resolved.identity_files, is_ours),
         identities_only: resolved.identities_only,
         host_keys: Vec::new(),
     };
     Ok((hop, resolved.proxy_jump))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn files(access: &Access) -> Vec<String> {
+        let keys = KeyFiles {
+            own: Some("own".into()),
+            others: vec!["named".into(), "id_ed25519".into()],
+        };
+        let hops = route(access, &SshConfig::default(), &keys).unwrap();
+        let names = hops[0].identities.iter();
+        names.map(|path| path.display().to_string()).collect()
+    }
+
+    #[test]
+    fn nodes_of_ours_are_shown_our_own_key_first_and_others_last() {
+        let mut access = Access {
+            host: "10.0.0.1".into(),
+            port: 22,
+            user: "root".into(),
+            host_keys: Vec::new(),
+        };
+        assert_eq!(files(&access), ["named", "id_ed25519", "own"]);
+        access.host_keys.push(
+            "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ"
+                .into(),
+        );
+        assert_eq!(files(&access), ["own", "named", "id_ed25519"]);
+    }
 }

@@ -16,7 +16,7 @@ use crate::auth::{self, Login};
 use crate::exec::{self, Capture, Stop};
 use crate::failure::{shown, with_lines};
 use crate::identity::Identities;
-use crate::route::{Hop, route};
+use crate::route::{Hop, KeyFiles, route};
 use crate::session::Session;
 use crate::ssh_config::SshConfig;
 use crate::trust::{HostFiles, Trust};
@@ -34,7 +34,7 @@ use crate::trust::{HostFiles, Trust};
 /// the node's host key is a `Conflict`; whatever it finds wrong with our keys is `Auth`.
 #[derive(Debug)]
 pub struct Ssh {
-    identities: Vec<PathBuf>,
+    files: KeyFiles,
     agent: Option<PathBuf>,
     connect_timeout: Duration,
     trust_unknown: bool,
@@ -75,7 +75,10 @@ impl Ssh {
         let hosts = HostFiles::new(paths);
         hosts.current()?;
         Ok(Self {
-            identities: options.identities,
+            files: KeyFiles {
+                own: options.own,
+                others: options.identities,
+            },
             agent,
             connect_timeout: options.connect_timeout,
             trust_unknown: options.trust_unknown,
@@ -121,7 +124,7 @@ impl Ssh {
     }
 
     fn route(&self, access: &Access) -> Result<Vec<Hop>> {
-        route(access, &self.config, &self.identities)
+        route(access, &self.config, &self.files)
     }
 }
 

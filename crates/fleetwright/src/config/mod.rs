@@ -132,8 +132,8 @@ pub struct StoreSettings {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SshSettings {
-    /// Private keys to try, besides the fleet's own. Relative paths start at the configuration
-    /// file.
+    /// Private keys to try, besides the fleet's own: after it on nodes that the fleet has made, before
+    /// it elsewhere. Relative paths start at the configuration file.
     pub identities: Vec<PathBuf>,
     /// Whether the keys of the SSH agent are tried too.
     pub agent: bool,
