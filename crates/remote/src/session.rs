@@ -14,11 +14,10 @@ use russh::{ChannelOpenFailure, Disconnect};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::HostKey;
 use crate::algorithms::Algorithms;
-use crate::guarded::Guarded;
+use crate::guarded::Guard;
 use crate::route::Hop;
 use crate::trust::Trust;
 
@@ -30,7 +29,7 @@ const CLOSING: Duration = Duration::from_secs(1);
 pub(crate) struct Session {
     pub(crate) handle: Handle<Client>,
     ended: Arc<Mutex<Option<Ended>>>,
-    guard: DropGuard,
+    guard: Guard,
     /// The session with the jump host that this one runs through.
     via: Option<Box<Self>>,
 }
@@ -60,14 +59,13 @@ impl Session {
             trust,
             ended: Arc::clone(&ended),
         };
-        let token = CancellationToken::new();
-        let guard = token.clone().drop_guard();
+        let guard = Guard::default();
         let connected = if let Some(jump) = &via {
             let stream = jump.tunnel(hop).await?;
-            client::connect_stream(config, Guarded::new(stream, token), client).await
+            client::connect_stream(config, guard.watch(stream), client).await
         } else {
             let stream = dial(hop).await?;
-            client::connect_stream(config, Guarded::new(stream, token), client).await
+            client::connect_stream(config, guard.watch(stream), client).await
         };
         match connected {
             Ok(handle) => Ok(Self {
