@@ -8,14 +8,19 @@ use std::time::Duration;
 
 use fleetwright_core::{Finding, Result};
 use jiff::Timestamp;
+use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
 use crate::Store;
 use crate::error::{from_json, to_json, unreadable};
-use crate::transaction::column;
+use crate::transaction::{Transaction, column};
 
 /// How long a machine is remembered that is not measured any more.
 const KEPT: Duration = Duration::from_hours(24 * 30);
+
+/// Rows in a statement: each statement is a turn of the thread that writes, but its parameters are
+/// looked for one by one, so that many cost more than their number.
+const AT_ONCE: usize = 50;
 
 /// What was last measured on a machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,60 +97,17 @@ impl Store {
         };
         let before = now.checked_sub(KEPT).unwrap_or_default().as_microsecond();
         let mut transaction = self.loose().await?;
-        for one in all {
-            let (host, port) = (one.host.as_str(), i64::from(one.port));
-            transaction
-                .run(
-                    sqlx::query(
-                        "INSERT INTO reaches (host, port, machine, reached, since, at) \
-                         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (host, port) DO UPDATE SET \
-                         machine = excluded.machine, reached = excluded.reached, \
-                         since = excluded.since, at = excluded.at",
-                    )
-                    .bind(host)
-                    .bind(port)
-                    .bind(one.machine.as_str())
-                    .bind(i64::from(one.reached))
-                    .bind(one.since.as_microsecond())
-                    .bind(one.at.as_microsecond()),
-                )
-                .await?;
-            // What is known of another machine at this place is nothing about this one.
-            let gone = if one.reached {
-                "DELETE FROM findings WHERE host = $1 AND port = $2"
-            } else {
-                "DELETE FROM findings WHERE host = $1 AND port = $2 AND machine <> $3"
-            };
-            let mut forget = sqlx::query(gone).bind(host).bind(port);
-            if !one.reached {
-                forget = forget.bind(one.machine.as_str());
-            }
-            transaction.run(forget).await?;
-            if !one.reached {
-                continue;
-            }
-            for finding in &one.findings {
-                let json = to_json(finding)?;
-                transaction
-                    .run(
-                        sqlx::query(
-                            "INSERT INTO findings \
-                             (host, port, probe, machine, belongs, at, value) \
-                             VALUES ($1, $2, $3, $4, $5, $6, $7) \
-                             ON CONFLICT (host, port, probe) DO UPDATE SET \
-                             machine = excluded.machine, belongs = excluded.belongs, \
-                             at = excluded.at, value = excluded.value",
-                        )
-                        .bind(host)
-                        .bind(port)
-                        .bind(finding.probe.as_str())
-                        .bind(one.machine.as_str())
-                        .bind(one.belongs.as_str())
-                        .bind(finding.at.as_microsecond())
-                        .bind(json),
-                    )
-                    .await?;
-            }
+        for some in all.chunks(AT_ONCE) {
+            put_reaches(&mut transaction, some).await?;
+            forget_findings(&mut transaction, some).await?;
+        }
+        let findings: Vec<(&Measurement, &Finding)> = all
+            .iter()
+            .filter(|one| one.reached)
+            .flat_map(|one| one.findings.iter().map(move |finding| (one, finding)))
+            .collect();
+        for some in findings.chunks(AT_ONCE) {
+            put_findings(&mut transaction, some).await?;
         }
         for table in [
             "DELETE FROM findings WHERE EXISTS (SELECT 1 FROM reaches WHERE \
@@ -156,6 +118,96 @@ impl Store {
         }
         transaction.commit().await
     }
+}
+
+async fn put_reaches(transaction: &mut Transaction<'_>, all: &[Measurement]) -> Result<()> {
+    let text = format!(
+        "INSERT INTO reaches (host, port, machine, reached, since, at) VALUES {} \
+         ON CONFLICT (host, port) DO UPDATE SET machine = excluded.machine, \
+         reached = excluded.reached, since = excluded.since, at = excluded.at",
+        parameters(all.len(), 6, 1)
+    );
+    let mut query = sqlx::query(AssertSqlSafe(text));
+    for one in all {
+        query = query
+            .bind(one.host.as_str())
+            .bind(i64::from(one.port))
+            .bind(one.machine.as_str())
+            .bind(i64::from(one.reached))
+            .bind(one.since.as_microsecond())
+            .bind(one.at.as_microsecond());
+    }
+    transaction.run(query).await.map(drop)
+}
+
+/// Of machines that were reached everything; of others what is known of another machine at their
+/// place, because that is nothing about them.
+async fn forget_findings(transaction: &mut Transaction<'_>, all: &[Measurement]) -> Result<()> {
+    let (reached, others): (Vec<&Measurement>, Vec<&Measurement>) =
+        all.iter().partition(|one| one.reached);
+    if !reached.is_empty() {
+        let places = parameters(reached.len(), 2, 1);
+        let text = format!("DELETE FROM findings WHERE (host, port) IN (VALUES {places})");
+        let mut query = sqlx::query(AssertSqlSafe(text));
+        for one in reached {
+            query = query.bind(one.host.as_str()).bind(i64::from(one.port));
+        }
+        transaction.run(query).await?;
+    }
+    if !others.is_empty() {
+        let places = parameters(others.len(), 2, 1);
+        let machines = parameters(others.len(), 3, 1 + 2 * others.len());
+        let text = format!(
+            "DELETE FROM findings WHERE (host, port) IN (VALUES {places}) \
+             AND (host, port, machine) NOT IN (VALUES {machines})"
+        );
+        let mut query = sqlx::query(AssertSqlSafe(text));
+        for one in &others {
+            query = query.bind(one.host.as_str()).bind(i64::from(one.port));
+        }
+        for one in &others {
+            query = query
+                .bind(one.host.as_str())
+                .bind(i64::from(one.port))
+                .bind(one.machine.as_str());
+        }
+        transaction.run(query).await?;
+    }
+    Ok(())
+}
+
+async fn put_findings(
+    transaction: &mut Transaction<'_>,
+    all: &[(&Measurement, &Finding)],
+) -> Result<()> {
+    let text = format!(
+        "INSERT INTO findings (host, port, probe, machine, belongs, at, value) VALUES {} \
+         ON CONFLICT (host, port, probe) DO UPDATE SET machine = excluded.machine, \
+         belongs = excluded.belongs, at = excluded.at, value = excluded.value",
+        parameters(all.len(), 7, 1)
+    );
+    let mut query = sqlx::query(AssertSqlSafe(text));
+    for (one, finding) in all {
+        query = query
+            .bind(one.host.as_str())
+            .bind(i64::from(one.port))
+            .bind(finding.probe.as_str())
+            .bind(one.machine.as_str())
+            .bind(one.belongs.as_str())
+            .bind(finding.at.as_microsecond())
+            .bind(to_json(finding)?);
+    }
+    transaction.run(query).await.map(drop)
+}
+
+/// `($1, $2), ($3, $4)`: parameters for so many rows, counted from `first`.
+fn parameters(rows: usize, columns: usize, first: usize) -> String {
+    let row = |row: usize| {
+        let start = first + row * columns;
+        let all: Vec<String> = (start..start + columns).map(|n| format!("${n}")).collect();
+        format!("({})", all.join(", "))
+    };
+    (0..rows).map(row).collect::<Vec<_>>().join(", ")
 }
 
 fn port(path: &Path, row: &AnyRow) -> Result<u16> {

@@ -112,3 +112,43 @@ async fn machines_that_nobody_measures_are_forgotten_after_a_while() {
     assert!(all.iter().all(|one| probes(one) == ["a"]));
     store.put_measurements(&[]).await.unwrap();
 }
+
+/// More than one statement takes, of all kinds, written together.
+#[tokio::test]
+async fn many_machines_are_written_like_one() {
+    let scratch = Scratch::new();
+    let store = scratch.open().await;
+    let ports = 1..=333_u16;
+    let first: Vec<Measurement> = ports
+        .clone()
+        .map(|port| measured("web", port, 1, &["a", "b"]))
+        .collect();
+    store.put_measurements(&first).await.unwrap();
+    assert_eq!(store.measurements().await.unwrap(), first);
+    let second: Vec<Measurement> = ports
+        .map(|port| match port % 3 {
+            0 => measured("web", port, 2, &["b", "c"]),
+            1 => Measurement {
+                reached: false,
+                ..measured("web", port, 2, &[])
+            },
+            _ => Measurement {
+                reached: false,
+                ..measured("another", port, 2, &[])
+            },
+        })
+        .collect();
+    store.put_measurements(&second).await.unwrap();
+    let all = store.measurements().await.unwrap();
+    assert_eq!(all.len(), 333);
+    for one in all {
+        let expected: &[&str] = match one.port % 3 {
+            0 => &["b", "c"],
+            1 => &["a", "b"],
+            _ => &[],
+        };
+        assert_eq!(probes(&one), expected, "{}", one.port);
+        assert_eq!(one.reached, one.port % 3 == 0);
+        assert_eq!(one.at, micros(2_000_000));
+    }
+}
