@@ -233,8 +233,12 @@ impl Engine {
             let look = self.look().await?;
             self.commit(lease, &look).await?;
             let Look {
-                mut observation, ..
+                mut observation,
+                changes,
+                ..
             } = look;
+            // With many nodes, what was written is not kept beside what is looked at.
+            drop(changes);
             if first {
                 self.note_deaf(&observation);
             }

@@ -55,9 +55,29 @@ pub struct Engine {
 pub(crate) struct Look {
     pub(crate) observation: Observation,
     /// Records that differ from what the journal has; already part of the observation.
-    pub(crate) changes: Vec<(NodeRecord, Life)>,
+    pub(crate) changes: Changes,
     /// Records about which a cloud has announced something new.
     pub(crate) noticed: Vec<NodeRecord>,
+}
+
+/// Records that change, in the order in which they were looked at.
+#[derive(Debug, Default)]
+pub(crate) struct Changes {
+    records: Vec<NodeRecord>,
+    /// The state that each of them had. Beside them, so that they can be written as they are.
+    before: Vec<Life>,
+}
+
+impl Changes {
+    fn push(&mut self, record: NodeRecord, before: Life) {
+        self.records.push(record);
+        self.before.push(before);
+    }
+
+    /// Each with the state that it had.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&NodeRecord, Life)> {
+        self.records.iter().zip(self.before.iter().copied())
+    }
 }
 
 impl Engine {
@@ -208,7 +228,7 @@ impl Engine {
         let mut changes = self.advance_all(&mut observation, &gone, &reached);
         for record in &noticed {
             if !changes.iter().any(|(next, _)| next.id == record.id) {
-                changes.push((record.clone(), record.life));
+                changes.push(record.clone(), record.life);
             }
         }
         if Ledger::needs_month(&self.fleet) {
@@ -250,7 +270,7 @@ impl Engine {
 
     /// Writes the changes of a look into the journal and tells about them.
     pub(crate) async fn commit(&self, lease: &Lease, look: &Look) -> Result<()> {
-        if look.changes.is_empty() {
+        if look.changes.records.is_empty() {
             return Ok(());
         }
         let mut events = self.notice_events(&look.noticed);
@@ -262,18 +282,14 @@ impl Engine {
                 self.recorder.event(EventKind::NodeChanged {
                     node: record.id.clone(),
                     name: record.name.clone(),
-                    from: Some(*from),
+                    from: Some(from),
                     to: record.life,
                     reason: record.reason.clone(),
                 })
             });
         events.extend(moved);
-        let records: Vec<_> = look
-            .changes
-            .iter()
-            .map(|(record, _)| record.clone())
-            .collect();
-        self.store.put_nodes(lease, &records, &events).await?;
+        let records = &look.changes.records;
+        self.store.put_nodes(lease, records, &events).await?;
         self.recorder.announce(&events);
         self.mark_all_reclaimed(&look.noticed).await
     }
@@ -435,10 +451,10 @@ impl Engine {
         observation: &mut Observation,
         gone: &BTreeSet<NodeId>,
         reached: &HashMap<NodeId, Result<(), String>>,
-    ) -> Vec<(NodeRecord, Life)> {
+    ) -> Changes {
         let listed = observation.nodes_by_id();
         let no_limits = fleetwright_core::Limits::default();
-        let mut changes = Vec::new();
+        let mut changes = Changes::default();
         for record in &observation.records {
             let Some(seen) = observation.providers.get(record.id.provider()) else {
                 continue;
@@ -465,7 +481,7 @@ impl Engine {
                 next.get_or_insert_with(|| record.clone()).tenure.ends_at = end;
             }
             if let Some(next) = next {
-                changes.push((next, record.life));
+                changes.push(next, record.life);
             }
         }
         drop(listed);
@@ -476,13 +492,10 @@ impl Engine {
                 *record = (*next).clone();
             }
         }
-        let (gone, there) = observation
+        let gone = observation
             .records
-            .drain(..)
-            .partition(|record| record.life == Life::Gone);
-        observation.records = there;
-        let mut gone: Vec<NodeRecord> = gone;
-        observation.written_off.append(&mut gone);
+            .extract_if(.., |record| record.life == Life::Gone);
+        observation.written_off.extend(gone);
         changes
     }
 

@@ -16,29 +16,39 @@ use crate::error::{from_json, to_json, unreadable};
 use crate::lease::Lease;
 use crate::transaction::{Query, Transaction, column};
 
-/// The beginning of a query for many nodes as the text of a JSON array.
+/// Nodes in a text: for most fleets one is enough, and for large ones the text does not count.
+const IN_A_TEXT: i64 = 2_000;
+
+/// A query for the next nodes as the text of a JSON array, with how many they are and the last of
+/// them; the same nodes one by one.
 ///
 /// `string_agg` is a function of PostgreSQL that SQLite has since version 3.44
 /// (<https://www.sqlite.org/lang_aggfunc.html#group_concat>).
-macro_rules! together {
-    () => {
-        "SELECT '[' || string_agg('{\"node\":' || value || ',\"micros\":' || \
-         coalesce(CAST(price_micros AS TEXT), 'null') || ',\"currency\":' || \
-         coalesce('\"' || price_currency || '\"', 'null') || '}', ',') || ']' FROM nodes"
+macro_rules! next {
+    ($which:literal) => {
+        [
+            concat!(
+                "SELECT '[' || string_agg('{\"node\":' || value || ',\"micros\":' || \
+                 coalesce(CAST(price_micros AS TEXT), 'null') || ',\"currency\":' || \
+                 coalesce('\"' || price_currency || '\"', 'null') || '}', ',') || ']', \
+                 count(*), max(id) FROM (SELECT * FROM nodes WHERE id > $1 AND ",
+                $which,
+                " ORDER BY id LIMIT $2) AS next"
+            ),
+            concat!(
+                "SELECT value, price_micros, price_currency FROM nodes WHERE id > $1 AND ",
+                $which,
+                " ORDER BY id LIMIT $2"
+            ),
+        ]
     };
 }
 
-/// A query for the nodes that are not gone: together as the text of a JSON array, and one by one.
-const EVERY_PRESENT: [&str; 2] = [
-    concat!(together!(), " WHERE life <> 'gone'"),
-    "SELECT value, price_micros, price_currency FROM nodes WHERE life <> 'gone' ORDER BY id",
-];
+/// The nodes that are not gone.
+const EVERY_PRESENT: [&str; 2] = next!("life <> 'gone'");
 
-/// The same for all nodes that ever were.
-const EVERY_ONE: [&str; 2] = [
-    together!(),
-    "SELECT value, price_micros, price_currency FROM nodes ORDER BY id",
-];
+/// All nodes that ever were.
+const EVERY_ONE: [&str; 2] = next!("life IS NOT NULL");
 
 /// An element of that array.
 #[derive(Deserialize)]
@@ -119,40 +129,49 @@ impl Store {
 
     /// Many nodes as one text: a row of its own for each costs twice as much time, most of it in
     /// the driver. If the text cannot be read, the rows say which of them is to blame.
+    ///
+    /// All texts are of the same instant.
     async fn read_all(&self, [together, each]: [&'static str; 2]) -> Result<Vec<NodeRecord>> {
-        let rows = self.rows(sqlx::query(together)).await?;
-        let text: Option<&str> = match rows.first() {
-            Some(row) => column(self.path(), row, 0)?,
-            None => None,
-        };
-        let Some(text) = text else {
-            return Ok(Vec::new());
-        };
-        let Ok(stored) = serde_json::from_str::<Vec<Stored<'_>>>(text) else {
-            return self.read_nodes(sqlx::query(each)).await;
-        };
-        let mut records = stored
-            .into_iter()
-            .map(|stored| {
-                let price = price(self.path(), stored.micros, stored.currency)?;
-                Ok(NodeRecord {
-                    price,
-                    ..stored.node
-                })
-            })
-            .collect::<Result<Vec<_>>>()?;
-        records.sort_by(|a, b| a.id.as_str().cmp(b.id.as_str()));
+        let path = self.path();
+        let mut snapshot = self.snapshot().await?;
+        let mut records: Vec<NodeRecord> = Vec::new();
+        let mut last = String::new();
+        loop {
+            let after = std::mem::take(&mut last);
+            let query = sqlx::query(together).bind(after.as_str()).bind(IN_A_TEXT);
+            let Some(row) = snapshot.row(query).await? else {
+                break;
+            };
+            let Some(text) = column::<Option<&str>>(path, &row, 0)? else {
+                break;
+            };
+            let count: i64 = column(path, &row, 1)?;
+            last = column(path, &row, 2)?;
+            if let Ok(stored) = serde_json::from_str::<Vec<Stored<'_>>>(text) {
+                let from = records.len();
+                for stored in stored {
+                    let price = price(path, stored.micros, stored.currency)?;
+                    records.push(NodeRecord {
+                        price,
+                        ..stored.node
+                    });
+                }
+                records[from..].sort_by(|a, b| a.id.as_str().cmp(b.id.as_str()));
+            } else {
+                let query = sqlx::query(each).bind(after.as_str()).bind(IN_A_TEXT);
+                records.extend(read_records(path, &snapshot.rows(query).await?)?);
+            }
+            if count < IN_A_TEXT {
+                break;
+            }
+        }
+        snapshot.commit().await?;
+        records.shrink_to_fit();
         Ok(records)
     }
 
     async fn read_nodes(&self, query: Query<'_>) -> Result<Vec<NodeRecord>> {
-        let rows = self.rows(query).await?;
-        rows.iter()
-            .map(|row| {
-                let (record, price) = read::<NodeRecord>(self.path(), row)?;
-                Ok(NodeRecord { price, ..record })
-            })
-            .collect()
+        read_records(self.path(), &self.rows(query).await?)
     }
 
     /// Rows of before there was a column for it say in their JSON when they were gone.
@@ -208,6 +227,15 @@ impl Transaction<'_> {
         }
         Ok(())
     }
+}
+
+fn read_records(path: &Path, rows: &[AnyRow]) -> Result<Vec<NodeRecord>> {
+    rows.iter()
+        .map(|row| {
+            let (record, price) = read::<NodeRecord>(path, row)?;
+            Ok(NodeRecord { price, ..record })
+        })
+        .collect()
 }
 
 /// What a row's JSON holds, and the price from its columns.

@@ -114,6 +114,11 @@ impl Store {
         Transaction::begin(&self.0.loose, self.path()).await
     }
 
+    /// Begins to read at one instant, whatever is written meanwhile.
+    pub(crate) async fn snapshot(&self) -> Result<Transaction<'_>> {
+        Transaction::begin_reading(&self.0.reads, self.path()).await
+    }
+
     /// Reads rows.
     pub(crate) async fn rows(&self, query: Query<'_>) -> Result<Vec<AnyRow>> {
         let rows = query.fetch_all(&self.0.reads).await;

@@ -1,4 +1,4 @@
-//! A write transaction, and reading: thin wrappers that translate errors in one place.
+//! A transaction, and reading: thin wrappers that translate errors in one place.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use crate::error::fault;
 /// A statement with its parameters.
 pub(crate) type Query<'q> = sqlx::query::Query<'q, Any, AnyArguments>;
 
-/// A write transaction. Dropped without [`commit`](Self::commit), it is rolled back.
+/// A transaction. Dropped without [`commit`](Self::commit), it is rolled back.
 ///
 /// After an error nothing more may be run in it: SQLite rolls a transaction back by itself when
 /// the disk is full, and what follows would be written for good, alone.
@@ -29,6 +29,12 @@ impl<'a> Transaction<'a> {
             .begin_with("BEGIN IMMEDIATE")
             .await
             .map_err(|e| fault(path, e))?;
+        Ok(Self { inner, path })
+    }
+
+    /// Begins to read. SQLite takes its snapshot with the first row.
+    pub(crate) async fn begin_reading(pool: &AnyPool, path: &'a Path) -> Result<Self> {
+        let inner = pool.begin().await.map_err(|e| fault(path, e))?;
         Ok(Self { inner, path })
     }
 
