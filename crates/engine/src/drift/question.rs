@@ -115,11 +115,12 @@ pub(super) fn script<'a>(probes: impl IntoIterator<Item = &'a Probe>) -> String 
 /// taken. Without a group only the first process of a probe is ended; whatever that leaves behind
 /// keeps nobody waiting, because the reader hangs up after `done`.
 ///
-/// `ends` trusts a status only if nothing is left of the group, and it is neither one of `timeout`
-/// itself (125, 126) nor, after the limit, that of what was killed. Otherwise the command is asked
-/// again in the way that leaves no doubt. What it has found is printed with what comes next: each
-/// piece of output is a packet and a turn for everybody on the way. Nothing found waits for another
-/// probe.
+/// `ends` trusts a status only if nothing is left of the group and it is none of `timeout` itself
+/// (125, 126). Otherwise the command is asked again in the way that leaves no doubt. What was killed
+/// after its limit is not: those of its group may still be dying.
+///
+/// What `ends` has found is printed with what comes next: each piece of output is a packet and a turn
+/// for everybody on the way. Nothing found waits for another probe.
 const PRELUDE: &str = r#"
 said='measure 1
 '
@@ -177,15 +178,14 @@ ends() {
     work=$!
     wait "$work"
     code=$?
-    if kill -KILL "-$work" 2>/dev/null || [ "$code" = 125 ] || [ "$code" = 126 ]; then
-        measure "$@"
-        return
-    fi
+    if kill -KILL "-$work" 2>/dev/null; then left=yes; else left=; fi
     read -r to rest 2>/dev/null </proc/uptime
     if [ "$code" = 137 ] && [ $((${to%.*} - ${from%.*})) -ge "$2" ]; then
         said="${said}probe $1
 ended $1 137
 "
+    elif [ -n "$left" ] || [ "$code" = 125 ] || [ "$code" = 126 ]; then
+        measure "$@"
     else
         said="${said}probe $1
 status $code

@@ -230,6 +230,9 @@ fn what_a_status_may_mean_is_told_apart() {
         assert_eq!(status("kill -KILL $$", 20), ended(137), "{shell:?}");
         let late = status("exec sleep 20", 1);
         assert_eq!(late.as_deref(), Some("it did not end within 1s"));
+        let late = status(&counted("sleep 20 & sleep 20"), 1);
+        assert_eq!(late.as_deref(), Some("it did not end within 1s"));
+        assert_eq!(times(), 1, "{shell:?} {path:?}");
         // These may be words of `timeout` itself, so the command is asked again.
         for code in [124, 125, 126] {
             let said = status(&counted(&format!("exit {code}")), 20);
