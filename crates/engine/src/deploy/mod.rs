@@ -127,8 +127,8 @@ impl Engine {
     ///
     /// # Errors
     /// `Invalid` if there is nothing to bring or a file cannot be read; `Conflict` if another
-    /// deployment is under way; `Unsupported` if nobody can log in; errors of the journal. What happens on a machine is no error of the
-    /// deployment.
+    /// deployment is under way; `Unsupported` if nobody can log in; errors of the journal. What
+    /// happens on a machine is no error of the deployment.
     pub async fn deploy(
         &self,
         wish: DeployWish,
